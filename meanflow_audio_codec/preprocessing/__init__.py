@@ -1,0 +1,1 @@
+"""Signals to tokens and back: MDCT, tokenizers and normalisation, all exact inverse pairs."""
