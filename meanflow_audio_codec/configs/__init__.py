@@ -1,0 +1,1 @@
+"""Typed, validated experiment configurations; imports nothing else of this package."""

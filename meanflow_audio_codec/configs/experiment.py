@@ -1,0 +1,70 @@
+"""One experiment: everything that decides what is trained, in one value."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from meanflow_audio_codec.configs.base import Config
+from meanflow_audio_codec.configs.data import AudioFolderConfig, DatasetConfig, MnistConfig
+from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, MethodConfig
+from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
+from meanflow_audio_codec.configs.tokens import GainShapeConfig, MDCTConfig, NormalizationConfig, TokenizerConfig
+
+
+class OptimizerConfig(Config):
+    """AdamW with linear warm-up and gradient clipping by global norm."""
+
+    learning_rate: PositiveFloat = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: NonNegativeInt = 200
+    final_learning_rate_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    weight_decay: NonNegativeFloat = 0.01
+    beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
+    max_gradient_norm: PositiveFloat = 1.0
+
+
+class TrainingConfig(Config):
+    """Length, averaging, logging and checkpoints of a run."""
+
+    num_steps: PositiveInt = 10_000
+    batch_size: PositiveInt = 16
+    seed: NonNegativeInt = 0
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    prior_loss_weight: NonNegativeFloat = 1.0
+    # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
+    detach_condition: bool = False
+    log_every: PositiveInt = 20
+    validate_every: PositiveInt = 500
+    validation_batches: PositiveInt = 4
+    checkpoint_every: PositiveInt = 250
+    keep_checkpoints: PositiveInt = 2
+
+
+class ExperimentConfig(Config):
+    """A cell of the study or a codec: data, tokens, networks, method, training."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] = "experiment"
+    dataset: DatasetConfig = AudioFolderConfig()
+    tokenizer: TokenizerConfig = MDCTConfig()
+    normalization: NormalizationConfig = GainShapeConfig()
+    # Without encoder and bottleneck the model is generative only: samples, but no codec.
+    encoder: EncoderConfig | None = EncoderConfig()
+    bottleneck: BottleneckConfig | None = None
+    prior: PriorConfig | None = None
+    decoder: VelocityNetConfig = VelocityNetConfig()
+    method: MethodConfig = ImprovedMeanFlowConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> "ExperimentConfig":
+        if (self.encoder is None) != (self.bottleneck is None):
+            raise ValueError("encoder and bottleneck belong together: set both, or neither for a generative model")
+        if self.prior is not None and self.encoder is None:
+            raise ValueError("prior predicts tokens from the codes, so it needs an encoder and a bottleneck")
+        if self.normalization.kind == "gain-shape" and (
+            self.tokenizer.kind != "mdct" or isinstance(self.dataset, MnistConfig)
+        ):
+            raise ValueError("gain-shape normalization needs the mdct tokenizer on audio; use channel-statistics")
+        return self

@@ -1,0 +1,26 @@
+"""Handwritten digits from their labels: the same trainer, improved mean flow, one evaluation."""
+
+from meanflow_audio_codec.configs.data import MnistConfig
+from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.methods import GuidanceConfig, ImprovedMeanFlowConfig
+from meanflow_audio_codec.configs.networks import ConvNeXtConfig, VelocityNetConfig
+from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, ReshapeConfig
+
+
+def config() -> ExperimentConfig:
+    """The experiment."""
+    return ExperimentConfig(
+        name="mnist",
+        dataset=MnistConfig(),
+        tokenizer=ReshapeConfig(patch=4),
+        normalization=ChannelStatisticsConfig(),
+        encoder=None,
+        decoder=VelocityNetConfig(
+            architecture=ConvNeXtConfig(width=128, num_blocks=5, kernel_size=5),
+            output="data",
+            num_classes=10,
+        ),
+        method=ImprovedMeanFlowConfig(guidance=GuidanceConfig(max_scale=3.0, sampling_scale=2.0)),
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=100),
+        training=TrainingConfig(num_steps=2_000, batch_size=64, ema_decay=0.995, validate_every=500),
+    )

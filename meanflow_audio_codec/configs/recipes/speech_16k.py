@@ -1,0 +1,32 @@
+"""The speech codec: 16 kHz, 50 frames per second, one evaluation of an improved mean flow."""
+
+from meanflow_audio_codec.configs.data import AudioFolderConfig
+from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
+from meanflow_audio_codec.configs.networks import (
+    ConvNeXtConfig,
+    EncoderConfig,
+    FSQConfig,
+    PriorConfig,
+    VelocityNetConfig,
+)
+from meanflow_audio_codec.configs.tokens import GainShapeConfig, MDCTConfig
+
+
+def config() -> ExperimentConfig:
+    """The experiment."""
+    return ExperimentConfig(
+        name="speech-16k",
+        dataset=AudioFolderConfig(
+            folders=("speech",), sample_rate=16_000, crop_samples=64 * 320, gain_range_db=(-18.0, 6.0)
+        ),
+        tokenizer=MDCTConfig(hop_length=320),
+        normalization=GainShapeConfig(num_bands=21, step_db=4.0, loss_gain_exponent=0.5),
+        encoder=EncoderConfig(architecture=ConvNeXtConfig(width=192, num_blocks=5)),
+        bottleneck=FSQConfig(levels=(5,) * 30),
+        prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
+        decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
+        method=ImprovedMeanFlowConfig(),
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
+        training=TrainingConfig(num_steps=7_000, batch_size=16),
+    )
