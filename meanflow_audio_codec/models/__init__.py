@@ -1,0 +1,1 @@
+"""Networks, bottlenecks and the methods that train and sample them."""

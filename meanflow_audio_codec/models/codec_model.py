@@ -1,0 +1,63 @@
+"""The trained parts of a codec or generative model, composed."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from meanflow_audio_codec.models.bottleneck import Bottleneck, BottleneckOutput
+from meanflow_audio_codec.models.encoder import Encoder
+from meanflow_audio_codec.models.prior import GaussianPrior, Prediction
+from meanflow_audio_codec.models.velocity import VelocityNet
+
+
+class LocalCondition(NamedTuple):
+    """What codes and side information tell the decoder: features per token, and a prediction if there is a prior."""
+
+    features: Float[Array, "b n k"]
+    prediction: Prediction | None
+
+
+class CodecModel(nnx.Module):
+    """Encoder, bottleneck, prior and decoder; without encoder and bottleneck, a generative model."""
+
+    def __init__(
+        self,
+        encoder: Encoder | None,
+        bottleneck: Bottleneck | None,
+        prior: GaussianPrior | None,
+        decoder: VelocityNet,
+    ):
+        self.encoder = encoder
+        self.bottleneck = bottleneck
+        self.prior = prior
+        self.decoder = decoder
+
+    def encode(self, x: Float[Array, "b n c"], side: Float[Array, "b n s"]) -> BottleneckOutput:
+        """Codes of normalised tokens.
+
+        Raises:
+            ValueError: the model is generative only.
+        """
+        if self.encoder is None or self.bottleneck is None:
+            raise ValueError("this model has no encoder: it samples, and cannot encode")
+        return self.bottleneck(self.encoder(x, side))
+
+    def condition(self, latent: Float[Array, "b n k"], side: Float[Array, "b n s"]) -> LocalCondition:
+        """The decoder's local condition from a quantised latent and the side features."""
+        local = jnp.concatenate([latent, side], axis=-1)
+        if self.prior is None:
+            return LocalCondition(features=local, prediction=None)
+        prediction = self.prior(local)
+        return LocalCondition(features=prediction.features, prediction=prediction)
+
+    def condition_of_codes(self, codes: Int[Array, "b n q"], side: Float[Array, "b n s"]) -> LocalCondition:
+        """The decoder's local condition from codes, as read from a file.
+
+        Raises:
+            ValueError: the model is generative only.
+        """
+        if self.bottleneck is None:
+            raise ValueError("this model has no bottleneck: it samples, and cannot decode codes")
+        return self.condition(self.bottleneck.codes_to_latent(codes), side)

@@ -1,0 +1,1 @@
+"""Losses and step rules of the methods under study."""
