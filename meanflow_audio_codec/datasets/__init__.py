@@ -1,0 +1,1 @@
+"""Data sources with random access by step, so that training resumes exactly."""
