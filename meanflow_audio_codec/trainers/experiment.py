@@ -1,0 +1,71 @@
+"""An experiment put together: data, tokens, method and networks of one configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from meanflow_audio_codec.configs.experiment import ExperimentConfig
+from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig
+from meanflow_audio_codec.datasets.base import Dataset
+from meanflow_audio_codec.datasets.build import build_dataset
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.models.build import build_method, build_model
+from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.methods.base import Method
+from meanflow_audio_codec.preprocessing.normalization import (
+    TokenNormalizer,
+    build_normalizer,
+    fit_channel_normalizer,
+)
+from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the training loop works on."""
+
+    config: ExperimentConfig
+    training_data: Dataset
+    validation_data: Dataset
+    tokenizer: Tokenizer
+    normalizer: TokenNormalizer
+    method: Method
+    model: CodecModel
+
+
+def build_experiment(
+    config: ExperimentConfig, data_directory: Path | None, normalizer_state: dict[str, list[float]] | None = None
+) -> Experiment:
+    """Read the data's shape, fit the normaliser (unless its state is given, on resuming), initialise the networks.
+
+    Raises:
+        InputError: the data cannot be found, or its labels do not fit the configuration.
+    """
+    training = config.training
+    training_data, validation_data = (
+        build_dataset(
+            config.dataset,
+            split,
+            data_directory=data_directory,
+            batch_size=training.batch_size,
+            seed=training.seed,
+        )
+        for split in ("train", "valid")
+    )
+    if config.decoder.num_classes not in (0, training_data.num_classes):
+        raise InputError(
+            f"decoder.num_classes is {config.decoder.num_classes}, but the data has {training_data.num_classes} classes"
+        )
+    tokenizer = build_tokenizer(config.tokenizer, training_data.spec)
+    if normalizer_state is None:
+        normalizer_state = {}
+        if isinstance(config.normalization, ChannelStatisticsConfig):
+            batches = (
+                jnp.asarray(training_data.batch(step).signal) for step in range(config.normalization.fit_batches)
+            )
+            normalizer_state = fit_channel_normalizer(tokenizer.tokenize(batch) for batch in batches).state()
+    normalizer = build_normalizer(config.normalization, tokenizer.spec, training_data.spec, normalizer_state)
+    model = build_model(config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(training.seed))
+    return Experiment(config, training_data, validation_data, tokenizer, normalizer, build_method(config.method), model)

@@ -1,0 +1,210 @@
+"""The one training loop."""
+
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from meanflow_audio_codec.configs.experiment import ExperimentConfig
+from meanflow_audio_codec.configs.serialization import read_config, to_json
+from meanflow_audio_codec.datasets.base import Batch
+from meanflow_audio_codec.datasets.prefetch import prefetch
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.models.build import count_parameters
+from meanflow_audio_codec.models.methods.base import Metrics
+from meanflow_audio_codec.trainers.checkpoint import Checkpoints
+from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
+from meanflow_audio_codec.trainers.export import export_model
+from meanflow_audio_codec.trainers.metrics_log import MetricsLog
+from meanflow_audio_codec.trainers.optimizer import make_optimizer
+from meanflow_audio_codec.trainers.progress import training_progress
+from meanflow_audio_codec.trainers.state import TrainState, initial_state
+from meanflow_audio_codec.trainers.step import make_loss, make_train_step
+
+
+class TrainingDivergedError(ArithmeticError):
+    """A loss or gradient is not finite; the message names the last good checkpoint."""
+
+
+def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | None) -> TrainState:
+    """Train, or go on training: a run directory that holds checkpoints is resumed, to the same result.
+
+    Raises:
+        InputError: the run directory holds something else, or the data cannot be found.
+        TrainingDivergedError: a loss or gradient became infinite or NaN.
+    """
+    normalizer_state = _prepare_directory(config, run_directory)
+    experiment = build_experiment(config, data_directory, normalizer_state)
+    _write_once(run_directory / "normalizer.json", json.dumps(experiment.normalizer.state()))
+    optimizer = make_optimizer(config.optimizer, config.training.num_steps)
+    loss_function = make_loss(experiment.tokenizer, experiment.normalizer, experiment.method, config.training)
+    train_step = make_train_step(loss_function, optimizer, config.training)
+    validate = _make_validation(experiment, jax.jit(loss_function))
+
+    checkpoints = Checkpoints(run_directory / "checkpoints", config.training.keep_checkpoints)
+    best = Checkpoints(run_directory / "best", keep=1)
+    state = initial_state(experiment.model, optimizer)
+    best_objective = math.inf
+    if checkpoints.latest_step() is not None:
+        state, figures = checkpoints.restore(state)
+        best_objective = figures["best_objective"]
+    first_step = int(state.step)
+    log = MetricsLog(run_directory, first_step)
+    run_key = jax.random.key(config.training.seed)
+
+    def log_training(step: int, metrics: Metrics) -> None:
+        figures = {name: float(value) for name, value in metrics.items()}  # waits for the step to finish
+        figures |= {"steps_per_second": rate.since_last(step), "peak_memory_mib": _peak_memory_mib()}
+        log.write(step, figures)
+        bad = [name for name, value in figures.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingDivergedError(
+                f"{bad[0]} is not finite after step {step}; the last good checkpoint is step "
+                f"{checkpoints.latest_step()} in {run_directory / 'checkpoints'}: lower optimizer.learning_rate"
+            )
+        progress.update(step, figures)
+
+    description = f"{config.name}: {count_parameters(experiment.model) / 1e6:.2f} M parameters"
+    total = config.training.num_steps
+    with (
+        _stop_on_signal() as stop_requested,
+        prefetch(experiment.training_data, first_step) as batches,
+        training_progress(description, first_step, total) as progress,
+    ):
+        waiting: tuple[int, Metrics] | None = None
+        rate = _Rate(first_step)
+        for step in range(first_step + 1, total + 1):
+            _, batch = next(batches)
+            state, metrics = train_step(state, jnp.asarray(batch.signal), _labels(config, batch), run_key)
+            if waiting is not None:
+                # Read the figures of an earlier step only now, with the next one already dispatched.
+                log_training(*waiting)
+                waiting = None
+            if step % config.training.log_every == 0:
+                waiting = (step, metrics)
+            if step % config.training.validate_every == 0 or step == total:
+                objective = validate(state, step, log)
+                if objective < best_objective:
+                    best_objective = objective
+                    best.save(state, {"objective": objective})
+            stop = stop_requested()
+            if step % config.training.checkpoint_every == 0 or step == total or stop:
+                if waiting is not None:  # never keep a checkpoint of figures not yet known to be finite
+                    log_training(*waiting)
+                    waiting = None
+                _check_finite(state, run_directory, checkpoints)
+                checkpoints.save(state, {"best_objective": best_objective})
+            if stop:
+                sys.stderr.write(f"stopped after step {step}; the same command goes on from here\n")
+                break
+    log.close()
+    if int(state.step) == total:
+        # The averaged weights with the lowest un-weighted validation losses, not necessarily the last.
+        export_model(experiment, best.restore(state)[0].ema_model, run_directory / "model")
+    return state
+
+
+def _labels(config: ExperimentConfig, batch: Batch) -> jax.Array | None:
+    return jnp.asarray(batch.label) if config.decoder.num_classes and batch.label is not None else None
+
+
+def _make_validation(experiment: Experiment, loss_function: Callable) -> Callable[[TrainState, int, MetricsLog], float]:
+    """Averages the un-weighted losses of the averaged weights over the same batches, noise and times every time."""
+    config = experiment.config
+
+    def validate(state: TrainState, step: int, log: MetricsLog) -> float:
+        totals: dict[str, float] = {}
+        count = config.training.validation_batches
+        for index in range(count):
+            batch = experiment.validation_data.batch(index)
+            key = jax.random.fold_in(jax.random.key(config.training.seed + 1), index)
+            _, metrics = loss_function(state.ema_model, jnp.asarray(batch.signal), _labels(config, batch), key)
+            for name, value in metrics.items():
+                totals[name] = totals.get(name, 0.0) + float(value) / count
+        log.write(step, totals, prefix="validation")
+        return totals["objective"] if math.isfinite(totals["objective"]) else math.inf
+
+    return validate
+
+
+def _check_finite(state: TrainState, run_directory: Path, checkpoints: Checkpoints) -> None:
+    if not all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.model)):
+        raise TrainingDivergedError(
+            f"a weight is not finite after step {int(state.step)}; the last good checkpoint is step "
+            f"{checkpoints.latest_step()} in {run_directory / 'checkpoints'}: lower optimizer.learning_rate"
+        )
+
+
+def _prepare_directory(config: ExperimentConfig, directory: Path) -> dict[str, list[float]] | None:
+    """Claim a new directory for this configuration, or check that an old one is this run; its normaliser state."""
+    path = directory / "config.json"
+    if path.exists():
+        if read_config(path) != config:
+            raise InputError(f"{directory}: holds a run of another configuration; choose another --run-dir")
+    elif directory.exists() and any(directory.iterdir()):
+        raise InputError(f"{directory}: is not empty and holds no training run; choose another --run-dir")
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_once(path, to_json(config))
+    normalizer = directory / "normalizer.json"
+    return json.loads(normalizer.read_text(encoding="utf-8")) if normalizer.exists() else None
+
+
+def _write_once(path: Path, text: str) -> None:
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def _peak_memory_mib() -> float:
+    """Largest resident size of this process so far, or of the accelerator's pool where it reports one."""
+    statistics = jax.local_devices()[0].memory_stats()
+    if statistics and "peak_bytes_in_use" in statistics:
+        return statistics["peak_bytes_in_use"] / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+class _Rate:
+    """Steps per second between two looks at the clock."""
+
+    def __init__(self, step: int):
+        self._step, self._time = step, time.perf_counter()
+
+    def since_last(self, step: int) -> float:
+        steps, seconds = step - self._step, time.perf_counter() - self._time
+        self._step, self._time = step, time.perf_counter()
+        return steps / seconds
+
+
+class _stop_on_signal:  # noqa: N801  # reads as a statement where it is used
+    """Turns the first interrupt or termination signal into a request to stop after the current step."""
+
+    def __enter__(self) -> Callable[[], bool]:
+        self._requested = False
+        self._previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._request)
+            except ValueError:  # not in the main thread: the caller's handlers stay in force
+                break
+        return lambda: self._requested
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
+        signal.signal(number, self._previous[number])  # a second signal acts at once
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
