@@ -1,0 +1,1 @@
+"""Metrics on signals, rates and samples, with their uncertainty."""

@@ -1,0 +1,70 @@
+"""A codec, and Opus beside it, over whole recordings with true payload bits."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from meanflow_audio_codec.codec.codec import Codec
+from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clips
+from meanflow_audio_codec.evaluators.opus import code_with_opus
+from meanflow_audio_codec.evaluators.score_table import SystemScores
+
+NamedClip = tuple[str, Float[np.ndarray, " samples"]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to decode: network evaluations and temperature."""
+
+    num_steps: int
+    temperature: float
+
+    @property
+    def title(self) -> str:
+        """For the table."""
+        return f"{self.num_steps} evaluation{'s' if self.num_steps > 1 else ''}, temperature {self.temperature:g}"
+
+
+def evaluate_codec(
+    codec: Codec, clips: Iterable[NamedClip], settings: tuple[Setting, ...], metrics: tuple[str, ...], *, jobs: int
+) -> list[SystemScores]:
+    """Scores of every setting on clips at the model's rate; each clip is encoded once."""
+    clips = list(clips)
+    files = [codec.encode(samples, codec.sample_rate) for _, samples in clips]
+    bits = sum(codec.bits(data) for data in files)
+    seconds = sum(len(samples) for _, samples in clips) / codec.sample_rate
+
+    def pairs(setting: Setting) -> Iterator[ClipPair]:
+        for (name, samples), data in zip(clips, files, strict=True):
+            decoded, rate = codec.decode(data, num_steps=setting.num_steps, temperature=setting.temperature)
+            yield ClipPair(name, samples, decoded[0], rate)
+
+    return [
+        SystemScores(
+            f"{codec.name}, {setting.title}", bits / seconds, tuple(score_clips(pairs(setting), metrics, jobs=jobs))
+        )
+        for setting in settings
+    ]
+
+
+def evaluate_opus(
+    clips: Iterable[NamedClip], sample_rate: int, kilobits_per_second: float, metrics: tuple[str, ...], *, jobs: int
+) -> SystemScores:
+    """Scores of Opus on the same clips, by the same code.
+
+    Raises:
+        InputError: opus-tools is not installed.
+    """
+    pairs, payload_bytes, seconds = [], 0, 0.0
+    for name, samples in clips:
+        coded = code_with_opus(samples, sample_rate, kilobits_per_second)
+        payload_bytes += coded.payload_bytes
+        seconds += len(samples) / sample_rate
+        pairs.append(ClipPair(name, samples, coded.decoded, sample_rate))
+    return SystemScores(
+        f"Opus at {kilobits_per_second:g} kbit/s",
+        8 * payload_bytes / seconds,
+        tuple(score_clips(pairs, metrics, jobs=jobs)),
+    )

@@ -1,0 +1,90 @@
+"""Perceptual metrics from the packages pesq and pystoi, where they are installed; a missing one is named."""
+
+import warnings
+from importlib.util import find_spec
+
+import numpy as np
+from jaxtyping import Float
+
+from meanflow_audio_codec.preprocessing.resampling import resample
+
+SAMPLE_RATE = 16_000
+# The reference program of PESQ holds 50 utterances without checking, and an utterance with its gap lasts 0.4 s or more.
+LONGEST_PESQ_SECONDS = 20.0
+PACKAGES = {"pesq": "pesq", "estoi": "pystoi"}
+
+
+class NotMeasurableError(ValueError):
+    """The metric is not defined for this clip; the message says why."""
+
+
+class MissingPackageError(ImportError):
+    """The package that computes the metric is not installed; the message names it."""
+
+
+def available() -> dict[str, bool]:
+    """Whether the package of each perceptual metric is installed."""
+    return {metric: find_spec(package) is not None for metric, package in PACKAGES.items()}
+
+
+def pesq_wideband(
+    reference: Float[np.ndarray, " samples"], estimate: Float[np.ndarray, " samples"], sample_rate: int
+) -> float:
+    """PESQ with the wide-band mapping (ITU-T P.862.2), about 1.0 (bad) to 4.64, at 16 kHz.
+
+    A clip of more than 20 s is cut into equal parts of at most that length, and their values are averaged; parts
+    without speech are left out.
+
+    Raises:
+        NotMeasurableError: no part holds speech, the clip is too short, or the decoded clip is silent.
+        MissingPackageError: the package pesq is not installed.
+    """
+    try:
+        import pesq
+    except ImportError:
+        raise MissingPackageError("PESQ needs the package pesq") from None
+    reference, estimate = (resample(signal, sample_rate, SAMPLE_RATE) for signal in (reference, estimate))
+    _check_not_silent(reference, estimate)
+    num_parts = max(1, int(np.ceil(len(reference) / (LONGEST_PESQ_SECONDS * SAMPLE_RATE))))
+    values, reason = [], ""
+    for one, other in zip(np.array_split(reference, num_parts), np.array_split(estimate, num_parts), strict=True):
+        if not (np.any(one) and np.any(other)):
+            reason = "silent"
+            continue
+        try:
+            values.append(float(pesq.pesq(SAMPLE_RATE, one, other, "wb")))
+        except pesq.NoUtterancesError:
+            reason = "no speech found"
+        except pesq.BufferTooShortError:
+            reason = "shorter than PESQ's 0.25 s"
+    if not values:
+        raise NotMeasurableError(reason)
+    return float(np.mean(values))
+
+
+def estoi(reference: Float[np.ndarray, " samples"], estimate: Float[np.ndarray, " samples"], sample_rate: int) -> float:
+    """Extended short-time objective intelligibility, up to 1 (Jensen and Taal 2016, equation 7), from 16 kHz audio.
+
+    Raises:
+        NotMeasurableError: fewer than 30 frames (about 0.4 s) are left without the silent ones.
+        MissingPackageError: the package pystoi is not installed.
+    """
+    try:
+        from pystoi import stoi
+    except ImportError:
+        raise MissingPackageError("ESTOI needs the package pystoi") from None
+    reference, estimate = (resample(signal, sample_rate, SAMPLE_RATE) for signal in (reference, estimate))
+    _check_not_silent(reference, estimate)
+    with warnings.catch_warnings():
+        # pystoi warns and returns 1e-5 where there is too little speech, which would spoil a mean.
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(stoi(reference, estimate, SAMPLE_RATE, extended=True))
+        except RuntimeWarning:
+            raise NotMeasurableError("fewer than 30 frames of speech") from None
+
+
+def _check_not_silent(reference: np.ndarray, estimate: np.ndarray) -> None:
+    for signal, name in ((reference, "the original"), (estimate, "the decoded clip")):
+        if not np.any(signal):
+            raise NotMeasurableError(f"{name} is silent")
