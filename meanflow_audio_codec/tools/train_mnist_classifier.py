@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +82,7 @@ def train(dataset: Mnist, config: ClassifierConfig, *, num_epochs: int, seed: in
     schedule = optax.cosine_onecycle_schedule(num_steps, peak_value=PEAK_LEARNING_RATE, pct_start=0.2)
     optimizer = optax.adamw(schedule, weight_decay=WEIGHT_DECAY)
     model = averaged = DigitClassifier(config, rngs=nnx.Rngs(seed))
-    state = optimizer.init(model)
+    state = optimizer.init(cast(optax.Params, model))
     step = make_step(optimizer)
     key = jax.random.key(seed)
     losses = []

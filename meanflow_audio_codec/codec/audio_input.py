@@ -1,0 +1,39 @@
+"""What users pass as audio."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from meanflow_audio_codec.errors import InputError
+
+MAX_CHANNELS = 255
+# Full scale is 1; peaks a little above occur in floating-point files, larger ones are integers that were not scaled.
+LARGEST_SAMPLE = 100.0
+
+
+def as_channels(audio: Any) -> Float[np.ndarray, "channels samples"]:
+    """Audio of shape (channels, samples) or (samples,), NumPy or JAX, as float32 (channels, samples).
+
+    Raises:
+        InputError: no samples, too many channels, another shape, integers, or values that are not finite or far beyond
+            full scale.
+    """
+    array = np.asarray(audio)
+    if array.dtype.kind != "f":
+        raise InputError(f"audio must be floating point in [-1, 1], not {array.dtype}: divide integers by full scale")
+    if array.ndim not in (1, 2):
+        raise InputError(f"audio must have shape (samples,) or (channels, samples), not {array.shape}")
+    if array.size == 0:
+        raise InputError("audio has no samples")
+    if not np.isfinite(array).all():
+        raise InputError("audio has samples that are NaN or infinite: repair the recording first")
+    peak = max(float(array.max()), -float(array.min()))
+    if peak > LARGEST_SAMPLE:
+        raise InputError(f"audio has a peak of {peak:g}, far beyond full scale 1: divide integers by full scale")
+    channels = np.atleast_2d(array).astype(np.float32, copy=False)
+    if len(channels) > MAX_CHANNELS:
+        raise InputError(
+            f"audio has {len(channels)} channels, more than {MAX_CHANNELS}: its shape must be (channels, samples)"
+        )
+    return channels

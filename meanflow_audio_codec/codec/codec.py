@@ -1,0 +1,261 @@
+"""The codec as its users see it: audio to bytes, and bytes to audio."""
+
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from meanflow_audio_codec.codec.audio_input import as_channels
+from meanflow_audio_codec.codec.container import BitstreamError, Header, payload_bits, read_stream, write_stream
+from meanflow_audio_codec.codec.decoding_options import check_decoding_options
+from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
+from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
+from meanflow_audio_codec.codec.windows import WindowedNetworks
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
+
+# Frames of one packet: 10 s at 50 frames per second. A packet can be decoded without the others.
+FRAMES_PER_PACKET = 500
+# More than this would be one long packet: refused, so that a few damaged bytes cannot ask for hours of work.
+MAX_FRAMES_PER_PACKET = 2_000
+
+
+class Codec:
+    """A neural audio codec; encoding is deterministic, and so is decoding for a given seed.
+
+    Any sample rate, channel count and length of at least one sample is accepted and comes back as it was; inside, each
+    channel is coded by itself at the model's own rate.
+    """
+
+    def __init__(self, pretrained: PretrainedModel):
+        self._pretrained = pretrained
+        self._networks = WindowedNetworks(pretrained)
+        if pretrained.signal.sample_rate is None:
+            raise ValueError(f"model {pretrained.name} is not an audio codec")
+        self.sample_rate: int = pretrained.signal.sample_rate
+
+    @classmethod
+    def from_pretrained(cls, name_or_directory: str | Path = "speech-16k") -> "Codec":
+        """The codec of a built-in model or of a model folder.
+
+        Raises:
+            InputError: there is no such model, it is no audio codec with entropy tables, or its files are damaged.
+        """
+        pretrained = load_pretrained(name_or_directory)
+        if not pretrained.entropy:
+            raise InputError(f"model {name_or_directory}: is not an audio codec (it has no entropy tables)")
+        codec = cls(pretrained)
+        _ = codec.packet_coder  # damaged tables are told now, not at the first file
+        return codec
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._pretrained.name
+
+    @property
+    def default_temperature(self) -> float:
+        """Temperature used by `decode` unless told otherwise."""
+        return self._pretrained.method.default_temperature
+
+    @property
+    def default_num_steps(self) -> int:
+        """Network evaluations used by `decode` unless told otherwise."""
+        return self._pretrained.method.default_num_steps
+
+    @cached_property
+    def packet_coder(self) -> PacketCoder:
+        """The entropy coder of this model's tokens.
+
+        Raises:
+            InputError: the tables are damaged, or belong to another model.
+        """
+        try:
+            coder = PacketCoder.from_state(self._pretrained.entropy)
+        except ValueError as error:
+            raise InputError(f"model {self.name}: damaged entropy tables ({error})") from error
+        envelope = coder.envelope.model if coder.envelope is not None else None
+        side_levels = (envelope.num_levels,) * envelope.num_bands if envelope is not None else ()
+        if (side_levels, coder.codes.levels) != (self._pretrained.normalizer.side_levels, self._networks.code_levels):
+            raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
+        return coder
+
+    def encode(self, audio: Any, sample_rate: int) -> bytes:
+        """The bytes of a .mfc file.
+
+        `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz.
+
+        Raises:
+            InputError: no samples, NaN or infinite samples, a wrong shape, or a rate or channel count out of range.
+        """
+        channels = as_channels(audio)
+        header = Header(
+            model=self.name,
+            weights_hash=self._pretrained.weights_hash,
+            sample_rate=sample_rate,
+            channels=len(channels),
+            num_samples=channels.shape[1],
+            frames_per_packet=FRAMES_PER_PACKET,
+        )
+        return write_stream(header, self.encode_packets(self.tokenize(channels, sample_rate)))
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        num_steps: int | None = None,
+        seed: int | None = None,
+        temperature: float | None = None,
+    ) -> tuple[Float[np.ndarray, "channels samples"], int]:
+        """Audio and its sample rate in Hz.
+
+        `num_steps` network evaluations (1 by default); `temperature` scales the noise that decoding starts from, 0
+        being the most faithful waveform and 1 the natural texture. Without a seed the noise follows from the bytes, so
+        that decoding the same file twice gives the same samples.
+
+        Raises:
+            BitstreamError: the bytes are damaged, or were made by another model.
+            InputError: a number of steps, a seed or a temperature out of range.
+        """
+        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
+        num_steps = self.default_num_steps if num_steps is None else num_steps
+        temperature = self.default_temperature if temperature is None else temperature
+        header, packets = read_stream(data)
+        self.check_header(header)
+        tokens = self.decode_packets(header, packets)
+        seed = zlib.crc32(b"".join(packets)) if seed is None else seed
+        audio = self.detokenize(
+            tokens,
+            header.num_samples,
+            header.sample_rate,
+            num_steps=num_steps,
+            seed=seed,
+            temperature=temperature,
+        )
+        return audio, header.sample_rate
+
+    def tokenize(self, audio: Any, sample_rate: int) -> Tokens:
+        """The integers that `encode` turns into bytes.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        channels = as_channels(audio)
+        if sample_rate < 1:
+            raise InputError(f"sample rate must be positive, not {sample_rate}")
+        num_frames = self.num_frames(channels.shape[1], sample_rate)
+        coded = [
+            self._networks.encode(resample(channel, sample_rate, self.sample_rate), num_frames) for channel in channels
+        ]
+        return Tokens(*(np.stack(parts) for parts in zip(*coded, strict=True)))
+
+    def detokenize(
+        self,
+        tokens: Tokens,
+        num_samples: int,
+        sample_rate: int,
+        *,
+        num_steps: int = 1,
+        seed: int = 0,
+        temperature: float = 1.0,
+    ) -> Float[np.ndarray, "channels samples"]:
+        """Audio of `num_samples` at `sample_rate` Hz from the integers.
+
+        Raises:
+            InputError: not as many frames as this length has, integers outside their alphabets, or an option out of
+                range.
+        """
+        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
+        if num_samples < 1 or sample_rate < 1:
+            raise InputError(f"samples and sample rate must be positive, not {num_samples} and {sample_rate}")
+        side_levels = self._pretrained.normalizer.side_levels
+        check_tokens(tokens, self.num_frames(num_samples, sample_rate), side_levels, self._networks.code_levels)
+        own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
+        output = np.empty((len(tokens.codes), num_samples), np.float32)
+        for channel, (side, codes) in enumerate(zip(tokens.side, tokens.codes, strict=True)):
+            samples = self._networks.decode(
+                side,
+                codes,
+                jax.random.fold_in(jax.random.key(seed), channel),
+                num_samples=own_samples,
+                num_steps=num_steps,
+                temperature=temperature,
+            )
+            output[channel] = _fit(resample(samples, self.sample_rate, sample_rate), num_samples)
+        return output
+
+    def num_frames(self, num_samples: int, sample_rate: int) -> int:
+        """Frames that a recording of this many samples is coded in."""
+        own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
+        return -(-own_samples // self._networks.hop_length) + 1
+
+    def check_header(self, header: Header) -> None:
+        """Make sure that a file was written by this very model, and is of a size that its encoder writes.
+
+        Raises:
+            BitstreamError: another model, other weights, no samples, or packets that are too long.
+        """
+        if header.model != self.name:
+            raise BitstreamError(f"the file was made by model {header.model}, not {self.name}: choose it with --model")
+        if header.weights_hash != self._pretrained.weights_hash:
+            raise BitstreamError(
+                f"the file was made with other weights of {self.name} ({header.weights_hash.hex()}, not "
+                f"{self._pretrained.weights_hash.hex()}): use the release it was encoded with"
+            )
+        if header.num_samples < 1:
+            raise BitstreamError("the file holds no samples")
+        if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
+            raise BitstreamError(
+                f"implausible frames per packet {header.frames_per_packet}: at most {MAX_FRAMES_PER_PACKET}"
+            )
+
+    def encode_packets(self, tokens: Tokens) -> list[bytes]:
+        """Payloads: slice of time by slice of time, in each one packet per channel."""
+        return [
+            self.packet_coder.encode(tokens.side[channel, part], tokens.codes[channel, part])
+            for part, channel in _packets(tokens.codes.shape[1], FRAMES_PER_PACKET, len(tokens.codes))
+        ]
+
+    def decode_packets(self, header: Header, packets: list[bytes]) -> Tokens:
+        """The integers in the payloads.
+
+        Raises:
+            BitstreamError: more or fewer packets than the header's length needs, or a payload that does not fit.
+        """
+        num_frames = self.num_frames(header.num_samples, header.sample_rate)
+        places = list(_packets(num_frames, header.frames_per_packet, header.channels, limit=len(packets) + 1))
+        if len(places) != len(packets):
+            raise BitstreamError(f"{header.num_samples} samples do not fit {len(packets)} packets: the file is damaged")
+        parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(header.channels)]
+        for (part, channel), payload in zip(places, packets, strict=True):
+            parts[channel].append(self.packet_coder.decode(payload, part.stop - part.start))
+        joined = [[np.concatenate(kind) for kind in zip(*channel, strict=True)] for channel in parts]
+        return Tokens(*(np.stack(kind) for kind in zip(*joined, strict=True)))
+
+    def bits(self, data: bytes) -> int:
+        """Payload bits of a file: what its bit rate counts."""
+        return payload_bits(read_stream(data)[1])
+
+
+def _packets(
+    num_frames: int, frames_per_packet: int, channels: int, limit: int | None = None
+) -> Iterator[tuple[slice, int]]:
+    """The frames and the channel of each packet in file order; at most `limit`, which bounds a hostile header."""
+    count = 0
+    for first in range(0, num_frames, frames_per_packet):
+        for channel in range(channels):
+            if limit is not None and count >= limit:
+                return
+            count += 1
+            yield slice(first, min(first + frames_per_packet, num_frames)), channel
+
+
+def _fit(samples: Float[np.ndarray, " n"], length: int) -> Float[np.ndarray, " m"]:
+    """Cut or zero-padded to this length (the two roundings of a resampled length can differ by a sample)."""
+    return np.pad(samples[:length], (0, max(length - len(samples), 0)))

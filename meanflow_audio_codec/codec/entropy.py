@@ -1,0 +1,177 @@
+"""Codes and side information of a packet <-> bytes."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Int
+
+from meanflow_audio_codec.codec.envelope import EnvelopeCoder
+from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, checked_reading, table_model
+from meanflow_audio_codec.codec.tables import check_frequencies, ideal_bits, integer_frequencies
+
+State = Mapping[str, np.ndarray]
+
+
+class CodeCoder:
+    """Codes of the encoder network: each of the q columns has one static table."""
+
+    def __init__(self, frequencies: Sequence[Int[np.ndarray, " _"]]) -> None:
+        for table in frequencies:
+            check_frequencies(table)
+        self.frequencies = tuple(frequencies)
+        # An alphabet of one symbol carries nothing and is not coded.
+        self._models = tuple(table_model(table) if len(table) > 1 else None for table in frequencies)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Alphabet size of each column."""
+        return tuple(len(table) for table in self.frequencies)
+
+    @classmethod
+    def fit(cls, codes: Sequence[Int[np.ndarray, "_ q"]], levels: tuple[int, ...]) -> "CodeCoder":
+        """Tables of the columns' histograms; with no codes at all, uniform tables.
+
+        Raises:
+            ValueError: a code lies outside its alphabet.
+        """
+        counts = [np.zeros(size, np.int64) for size in levels]
+        for array in codes:
+            _check_symbols("code", array, levels)
+            for column, count in enumerate(counts):
+                count += np.bincount(array[:, column], minlength=len(count))
+        return cls([integer_frequencies(count) for count in counts])
+
+    def write(self, codes: Int[np.ndarray, "n q"], writer: RangeWriter) -> None:
+        """Appends the codes, column after column.
+
+        Raises:
+            ValueError: a code lies outside its alphabet.
+        """
+        _check_symbols("code", codes, self.levels)
+        for column, model in enumerate(self._models):
+            if model is not None:
+                writer.write(codes[:, column], model)
+
+    def read(self, num_frames: int, reader: RangeReader) -> Int[np.ndarray, "n q"]:
+        """The codes of the next frames."""
+        codes = np.zeros((num_frames, len(self._models)), np.int32)
+        for column, model in enumerate(self._models):
+            if model is not None:
+                codes[:, column] = reader.read(num_frames, model)
+        return codes
+
+    def cost(self, codes: Int[np.ndarray, "n q"]) -> float:
+        """Ideal code length in bits."""
+        tables = enumerate(self.frequencies)
+        return sum(ideal_bits(np.broadcast_to(table, (len(codes), len(table))), codes[:, i]) for i, table in tables)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The tables as int32 arrays."""
+        tables = np.concatenate([*self.frequencies, np.zeros(0, np.int32)])
+        return {"levels": np.asarray(self.levels, np.int32), "frequencies": tables.astype(np.int32)}
+
+    @classmethod
+    def from_state(cls, state: State) -> "CodeCoder":
+        """The coder that `state` came from.
+
+        Raises:
+            ValueError: the arrays are no probability tables.
+        """
+        ends = np.concatenate([[0], np.cumsum(state["levels"], dtype=np.int64)])
+        if len(state["frequencies"]) != ends[-1] or (state["levels"] < 1).any():
+            raise ValueError(
+                f"corrupt probability tables: {len(state['frequencies'])} entries for levels of {ends[-1]}"
+            )
+        return cls([state["frequencies"][start:end] for start, end in pairwise(ends)])
+
+
+class PacketCoder:
+    """A packet's payload: one range-coded stream of the side information, then the codes, of consecutive frames."""
+
+    def __init__(self, codes: CodeCoder, envelope: EnvelopeCoder | None = None) -> None:
+        self.codes = codes
+        self.envelope = envelope
+
+    @classmethod
+    def fit(
+        cls,
+        sides: Sequence[Int[np.ndarray, "_ s"]],
+        codes: Sequence[Int[np.ndarray, "_ q"]],
+        *,
+        side_levels: tuple[int, ...],
+        code_levels: tuple[int, ...],
+        packet_frames: int = 50,
+    ) -> "PacketCoder":
+        """Tables fitted to the tokens of recordings, to be used in packets of about `packet_frames`.
+
+        Raises:
+            ValueError: a symbol lies outside its alphabet, or there is side information to fit but no frame.
+        """
+        envelope = EnvelopeCoder.fit(sides, max(side_levels), packet_frames) if side_levels else None
+        return cls(CodeCoder.fit(codes, code_levels), envelope)
+
+    def encode(self, side: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]) -> bytes:
+        """The payload; zero bytes if there are no frames.
+
+        Raises:
+            ValueError: shapes disagree with the tables, or a symbol lies outside its alphabet.
+        """
+        writer = RangeWriter()
+        if self.envelope is not None:
+            self.envelope.write(side, writer)
+        elif side.shape[1]:
+            raise ValueError(f"{side.shape[1]} bands of side information given to a coder without any")
+        self.codes.write(codes, writer)
+        return writer.to_bytes()
+
+    def decode(self, payload: bytes, num_frames: int) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
+        """Side information and codes of a payload of `num_frames` frames.
+
+        Raises:
+            BitstreamError: the payload is not what these tables and this number of frames encode to.
+        """
+        reader = RangeReader(payload)
+        with checked_reading():
+            side = np.zeros((num_frames, 0), np.int32)
+            if self.envelope is not None:
+                side = self.envelope.read(num_frames, reader)
+            codes = self.codes.read(num_frames, reader)
+        reader.finish()
+        return side, codes
+
+    def cost(self, side: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]) -> dict[str, float]:
+        """Ideal code length of each part, in bits."""
+        envelope = 0.0 if self.envelope is None else self.envelope.cost(side)
+        return {"envelope": envelope, "codes": self.codes.cost(codes)}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All tables as int32 arrays, for a safetensors file."""
+        parts = {"codes": self.codes.state()} | ({} if self.envelope is None else {"envelope": self.envelope.state()})
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    @classmethod
+    def from_state(cls, state: State) -> "PacketCoder":
+        """The coder that `state` came from.
+
+        Raises:
+            ValueError: an array is missing, or is no probability table.
+        """
+        parts: dict[str, dict[str, np.ndarray]] = {"codes": {}, "envelope": {}}
+        for key, array in state.items():
+            part, _, name = key.partition(".")
+            if part not in parts:
+                raise ValueError(f"unknown entropy table {key!r}")
+            parts[part][name] = array
+        try:
+            envelope = EnvelopeCoder.from_state(parts["envelope"]) if parts["envelope"] else None
+            return cls(CodeCoder.from_state(parts["codes"]), envelope)
+        except KeyError as error:
+            raise ValueError(f"the entropy tables lack {error}") from error
+
+
+def _check_symbols(name: str, symbols: Int[np.ndarray, "n q"], levels: tuple[int, ...]) -> None:
+    if symbols.shape[1] != len(levels):
+        raise ValueError(f"{len(levels)} columns of {name}s expected, not {symbols.shape[1]}")
+    if symbols.size and ((symbols < 0) | (symbols >= np.asarray(levels))).any():
+        raise ValueError(f"a {name} lies outside its alphabet: {symbols.min()} ... {symbols.max()}, levels {levels}")

@@ -1,0 +1,155 @@
+"""`meanflow-codec evaluate`: score a codec on recordings, or a generative model's samples."""
+
+import argparse
+import json
+from pathlib import Path
+
+from meanflow_audio_codec.commands.shared_arguments import add_json, add_model
+from meanflow_audio_codec.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of this command."""
+    parser.add_argument("folder", type=Path, nargs="?", help="recordings (default: the model's own data, test split)")
+    add_model(parser)
+    parser.add_argument("--data-dir", type=Path, help="folder of the data sets (or set MEANFLOW_DATA_DIR)")
+    parser.add_argument("--split", default="test", choices=("train", "valid", "test"))
+    parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE", help="rows of the manifest")
+    parser.add_argument("--limit", type=int, help="score this many recordings, evenly spread over the split")
+    parser.add_argument("--num-steps", type=int, nargs="+", default=[1], help="network evaluations, one row each")
+    parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
+    parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
+    parser.add_argument("--metrics", default="si_sdr,lsd,mel,estoi,pesq", help="comma-separated")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that compute metrics")
+    parser.add_argument("--samples", type=int, default=5_000, help="samples of a generative model (labels in turn)")
+    parser.add_argument("--guidance-scale", type=float, help="of a generative model (default: the model's)")
+    parser.add_argument("--seed", type=int, default=0)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
+    from meanflow_audio_codec.codec.pretrained import load_pretrained
+
+    for num_steps in arguments.num_steps:
+        check_decoding_options(num_steps=num_steps, seed=arguments.seed)
+    for temperature in arguments.temperature or ():
+        check_decoding_options(temperature=temperature)
+    pretrained = load_pretrained(arguments.model)
+    if pretrained.model.encoder is None:
+        return _evaluate_samples(arguments, pretrained)
+    return _evaluate_codec(arguments, pretrained)
+
+
+def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
+    from rich.console import Console
+
+    from meanflow_audio_codec.codec.codec import Codec
+    from meanflow_audio_codec.evaluators.clip_scores import check_metrics
+    from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_opus
+    from meanflow_audio_codec.evaluators.opus import find_opus_tools
+    from meanflow_audio_codec.evaluators.score_table import format_table, to_json
+
+    metrics = check_metrics(arguments.metrics.split(","))
+    if arguments.opus:
+        find_opus_tools()  # told before the long work
+    codec = Codec(pretrained)
+    clips = _clips(arguments, pretrained, codec.sample_rate)
+    temperatures = arguments.temperature or sorted({codec.default_temperature, 0.0}, reverse=True)
+    settings = tuple(Setting(steps, value) for value in temperatures for steps in arguments.num_steps)
+    systems = evaluate_codec(codec, clips, settings, metrics, jobs=arguments.jobs)
+    systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
+    if arguments.json:
+        print(json.dumps(to_json(systems)))
+    else:
+        Console(width=None).print(format_table(systems))
+    return 0
+
+
+def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
+    """The recordings to score: mono, at the model's rate."""
+    from meanflow_audio_codec.configs.data import AudioFolderConfig
+    from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+    from meanflow_audio_codec.datasets.data_directory import find_data_directory
+
+    where = []
+    for condition in arguments.only:
+        column, separator, value = condition.partition("=")
+        if not separator:
+            raise InputError(f"--only {condition}: write it as COLUMN=VALUE")
+        where.append((column, value))
+    if arguments.folder is not None:
+        folders = (arguments.folder,)
+    elif isinstance(pretrained.config.dataset, AudioFolderConfig):
+        root = find_data_directory(arguments.data_dir)
+        folders = tuple(root / name for name in pretrained.config.dataset.folders)
+    else:
+        raise InputError("name a folder of recordings: the model's own data set has no files")
+    data = AudioFolder(
+        folders=folders,
+        sample_rate=sample_rate,
+        crop_samples=sample_rate,
+        batch_size=1,
+        split=arguments.split,
+        where=tuple(where),
+    )
+    clips = [(name, samples) for name, samples, _ in data.clips()]
+    if arguments.limit is not None:
+        if arguments.limit < 1:
+            raise InputError(f"--limit must be at least 1, not {arguments.limit}")
+        count = min(arguments.limit, len(clips))
+        clips = [clips[index * len(clips) // count] for index in range(count)]
+    return clips
+
+
+def _evaluate_samples(arguments: argparse.Namespace, pretrained) -> int:
+    import numpy as np
+
+    from meanflow_audio_codec.codec.generation import default_guidance_scale, generate
+    from meanflow_audio_codec.configs.data import MnistConfig
+    from meanflow_audio_codec.datasets.mnist import Mnist
+    from meanflow_audio_codec.evaluators.classification import class_accuracy, features
+    from meanflow_audio_codec.evaluators.frechet import frechet_distance
+
+    if not isinstance(pretrained.config.dataset, MnistConfig):
+        raise InputError(f"model {pretrained.name}: samples are scored for MNIST only, by the shipped classifier")
+    data = Mnist(data_directory=arguments.data_dir, split="test", batch_size=500)
+    real = np.concatenate([batch.signal[batch.mask] for batch in data.evaluation()])
+    real_labels = np.concatenate([batch.label[batch.mask] for batch in data.evaluation() if batch.label is not None])
+    labels = np.arange(arguments.samples, dtype=np.int32) % 10
+    scale = default_guidance_scale(pretrained) if arguments.guidance_scale is None else arguments.guidance_scale
+    rows = []
+    for num_steps in arguments.num_steps:
+        for temperature in arguments.temperature or [pretrained.method.default_temperature]:
+            images = generate(
+                pretrained,
+                labels,
+                seed=arguments.seed,
+                num_steps=num_steps,
+                temperature=temperature,
+                guidance_scale=scale,
+            )
+            rows.append(
+                {
+                    "model": pretrained.name,
+                    "num_steps": num_steps,
+                    "temperature": temperature,
+                    "guidance_scale": scale,
+                    "samples": len(images),
+                    "class_accuracy": class_accuracy(images, labels),
+                    "frechet_distance": frechet_distance(features(images), features(real)),
+                    "class_accuracy_of_real_images": class_accuracy(real, real_labels),
+                }
+            )
+    if arguments.json:
+        print(json.dumps(rows))
+    else:
+        for row in rows:
+            print(
+                "  ".join(
+                    f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                    for name, value in row.items()
+                )
+            )
+    return 0

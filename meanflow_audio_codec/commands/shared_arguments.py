@@ -1,0 +1,83 @@
+"""Arguments that several commands take, with one meaning everywhere."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from meanflow_audio_codec.errors import InputError
+
+
+def add_model(parser: argparse.ArgumentParser, default: str = "speech-16k") -> None:
+    """--model."""
+    parser.add_argument("--model", default=default, help=f"built-in model or model folder (default {default})")
+
+
+def add_decoding(parser: argparse.ArgumentParser) -> None:
+    """--num-steps, --temperature, --seed."""
+    parser.add_argument("--num-steps", type=int, help="network evaluations of the decoder (default: the model's, 1)")
+    parser.add_argument(
+        "--temperature", type=float, help="0: closest waveform, 1: natural texture (default: the model's)"
+    )
+    parser.add_argument("--seed", type=int, help="of the decoder's noise (default: derived from the bytes)")
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """--force."""
+    parser.add_argument("--force", action="store_true", help="overwrite existing output")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def check_output(path: Path, suffixes: Iterable[str], force: bool) -> None:
+    """Refuse, before any work, an output that could not be written or would overwrite something.
+
+    Raises:
+        InputError: an unknown suffix, the file exists and `force` is not set, or its folder does not exist.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: unknown suffix {path.suffix!r}; use {', '.join(suffixes)}")
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file")
+        if path.exists() and not force:
+            raise InputError(f"{path}: exists; choose another name, or --force to overwrite it")
+        if not path.parent.is_dir():
+            raise InputError(f"{path.parent}: no such folder; make it first")
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of an input file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write an output file whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
