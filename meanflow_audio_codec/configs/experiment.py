@@ -5,10 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from meanflow_audio_codec.configs.base import Config
-from meanflow_audio_codec.configs.data import AudioFolderConfig, DatasetConfig, MnistConfig
+from meanflow_audio_codec.configs.data import AudioFolderConfig, DatasetConfig, GaussianConfig, MnistConfig
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, MethodConfig
 from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
-from meanflow_audio_codec.configs.tokens import GainShapeConfig, MDCTConfig, NormalizationConfig, TokenizerConfig
+from meanflow_audio_codec.configs.tokens import (
+    GainShapeConfig,
+    MDCTConfig,
+    NormalizationConfig,
+    ReshapeConfig,
+    TokenizerConfig,
+)
+
+MNIST_SIZE = 28  # rows and columns
 
 
 class OptimizerConfig(Config):
@@ -63,8 +71,17 @@ class ExperimentConfig(Config):
             raise ValueError("encoder and bottleneck belong together: set both, or neither for a generative model")
         if self.prior is not None and self.encoder is None:
             raise ValueError("prior predicts tokens from the codes, so it needs an encoder and a bottleneck")
-        if self.normalization.kind == "gain-shape" and (
-            self.tokenizer.kind != "mdct" or isinstance(self.dataset, MnistConfig)
+        if isinstance(self.normalization, GainShapeConfig):
+            if not isinstance(self.tokenizer, MDCTConfig) or isinstance(self.dataset, MnistConfig | GaussianConfig):
+                raise ValueError("gain-shape normalization needs the mdct tokenizer on audio; use channel-statistics")
+            if self.encoder is None:
+                raise ValueError("gain-shape normalization is coded beside the codes, so it needs an encoder")
+            if self.normalization.num_bands > self.tokenizer.hop_length:
+                raise ValueError(f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins")
+        if (
+            isinstance(self.dataset, MnistConfig)
+            and isinstance(self.tokenizer, ReshapeConfig)
+            and MNIST_SIZE % self.tokenizer.patch
         ):
-            raise ValueError("gain-shape normalization needs the mdct tokenizer on audio; use channel-statistics")
+            raise ValueError(f"patch {self.tokenizer.patch} must divide the image size {MNIST_SIZE}")
         return self

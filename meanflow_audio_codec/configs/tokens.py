@@ -11,7 +11,7 @@ class MDCTConfig(Config):
     """Modified discrete cosine transform: one token per frame (audio) or per block (images)."""
 
     kind: Literal["mdct"] = "mdct"
-    hop_length: PositiveInt = 320
+    hop_length: Annotated[PositiveInt, Field(multiple_of=2)] = 320
     window: Literal["sine", "vorbis", "kbd"] = "sine"
     kbd_alpha: PositiveFloat = 4.0
 
@@ -31,7 +31,7 @@ class GainShapeConfig(Config):
 
     kind: Literal["gain-shape"] = "gain-shape"
     num_bands: PositiveInt = 21
-    step_db: PositiveFloat = 3.0
+    step_db: Annotated[float, Field(ge=0.1, le=20.0)] = 3.0
     # Training errors are weighted by band gain to this power: 0 is a constant signal-to-noise ratio in all bands of a
     # frame, 2 is white noise.
     loss_gain_exponent: NonNegativeFloat = 0.5

@@ -39,7 +39,12 @@ class ConditionEmbedding(nnx.Module):
         self.num_classes = num_classes
         self.time = nnx.Linear(2 * num_frequencies, width, rngs=rngs)
         self.interval = nnx.Linear(2 * num_frequencies, width, rngs=rngs)
-        self.label = nnx.Embed(num_classes + 1, width, rngs=rngs) if num_classes else None
+        # Unit variance, as loud as the time features: at the library's default (1/width) the label stays unheard for long.
+        self.label = (
+            nnx.Embed(num_classes + 1, width, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
+            if num_classes
+            else None
+        )
         self.guidance = nnx.Linear(2 * num_frequencies, width, rngs=rngs) if use_guidance else None
         self.out = nnx.Linear(width, width, rngs=rngs)
 

@@ -24,8 +24,8 @@ class FSQ(nnx.Module):
     def __call__(self, latent: Float[Array, "b m k"]) -> BottleneckOutput:
         """The rounded latent with straight-through gradients, its codes, and the spread of the codes.
 
-        An odd level count L rounds (L - 1)/2 tanh(x); an even one is shifted by half a level, so that zero lies between
-        two levels and both are used (section 3.1).
+        An odd level count L rounds (L - 1)/2 tanh(x). For an even one the levels are -L/2 ... L/2 - 1, the bound is moved
+        down by half a level to reach them all, and x is shifted so that zero still lies on a level (section 3.1).
         """
         levels = np.asarray(self.levels, np.float32)
         # A little wider than the outermost levels, so that these are reached before tanh saturates.

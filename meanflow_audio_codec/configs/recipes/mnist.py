@@ -12,15 +12,15 @@ def config() -> ExperimentConfig:
     return ExperimentConfig(
         name="mnist",
         dataset=MnistConfig(),
-        tokenizer=ReshapeConfig(patch=4),
+        tokenizer=ReshapeConfig(patch=7),
         normalization=ChannelStatisticsConfig(),
         encoder=None,
         decoder=VelocityNetConfig(
-            architecture=ConvNeXtConfig(width=128, num_blocks=5, kernel_size=5),
+            architecture=ConvNeXtConfig(width=192, num_blocks=5, kernel_size=5),
             output="data",
             num_classes=10,
         ),
-        method=ImprovedMeanFlowConfig(guidance=GuidanceConfig(max_scale=3.0, sampling_scale=2.0)),
+        method=ImprovedMeanFlowConfig(guidance=GuidanceConfig(max_scale=4.0, sampling_scale=3.0)),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=100),
-        training=TrainingConfig(num_steps=2_000, batch_size=64, ema_decay=0.995, validate_every=500),
+        training=TrainingConfig(num_steps=1_800, batch_size=128, ema_decay=0.995, validate_every=500),
     )
