@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 
 from meanflow_audio_codec.codec.decoding_options import check_decoding_options
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
@@ -60,7 +60,7 @@ def generate(
         raise InputError(f"guidance scale must lie in 1 ... {largest}, not {guidance_scale}")
 
     @jax.jit
-    def decode(model: CodecModel, label: Int[Array, " b"], keys: PRNGKeyArray) -> Float[Array, "b *signal"]:
+    def decode(model: CodecModel, label: Int[Array, " b"], keys: Key[Array, " b"]) -> Float[Array, "b *signal"]:
         spec = pretrained.tokenizer.spec
         noise = jax.vmap(lambda key: jax.random.normal(key, (spec.num_tokens, spec.channels)))(keys)
         conditioning = Conditioning(label=label, guidance=jnp.full(len(label), guidance_scale) if guided else None)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from meanflow_audio_codec.commands.shared_arguments import add_json, add_model
@@ -49,7 +50,7 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     from meanflow_audio_codec.evaluators.clip_scores import check_metrics
     from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_opus
     from meanflow_audio_codec.evaluators.opus import find_opus_tools
-    from meanflow_audio_codec.evaluators.score_table import format_table, to_json
+    from meanflow_audio_codec.evaluators.score_table import format_markdown, format_table, to_json
 
     metrics = check_metrics(arguments.metrics.split(","))
     if arguments.opus:
@@ -62,8 +63,10 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
     if arguments.json:
         print(json.dumps(to_json(systems)))
+    elif sys.stdout.isatty():
+        Console().print(format_table(systems))
     else:
-        Console(width=None).print(format_table(systems))
+        print(format_markdown(systems))
     return 0
 
 

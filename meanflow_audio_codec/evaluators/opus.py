@@ -67,7 +67,7 @@ def code_with_opus(samples: Float[np.ndarray, " samples"], sample_rate: int, kil
 
 
 def _resample_gently(audio: Float[np.ndarray, " samples"], from_rate: int, to_rate: int) -> np.ndarray:
-    """With a soft filter edge: SoXR's steep one empties the topmost bins, which LSD would charge to Opus (0.97 for 0.80)."""
+    """With a soft filter edge: a steep one empties the topmost bins, which cost Opus 0.14 in LSD at 12 kbit/s."""
     from scipy.signal import resample_poly
 
     divisor = math.gcd(from_rate, to_rate)

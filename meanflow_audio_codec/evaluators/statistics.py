@@ -47,7 +47,7 @@ def bootstrap_interval(
 
 def paired_difference(
     first: Float[np.ndarray, " n"],
-    second: Float[np.ndarray, " n"],
+    second: Float[np.ndarray, " m"],
     *,
     confidence: float = 0.95,
     num_resamples: int = 10_000,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meanflow_audio_codec.codec.entropy import CodeCoder, PacketCoder
-from meanflow_audio_codec.codec.envelope import EnvelopeCoder
+from meanflow_audio_codec.codec.entropy import PacketCoder
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
@@ -52,5 +51,4 @@ def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.
         sides.append(clip_side)
         codes.append(clip_codes)
     side_levels = pretrained.normalizer.side_levels
-    envelope = EnvelopeCoder.fit(sides, side_levels[0]) if side_levels else None
-    return PacketCoder(CodeCoder.fit(codes, bottleneck.levels), envelope).state()
+    return PacketCoder.fit(sides, codes, side_levels=side_levels, code_levels=bottleneck.levels).state()
