@@ -37,3 +37,18 @@ def as_channels(audio: Any) -> Float[np.ndarray, "channels samples"]:
             f"audio has {len(channels)} channels, more than {MAX_CHANNELS}: its shape must be (channels, samples)"
         )
     return channels
+
+
+def as_sample_rate(sample_rate: Any) -> int:
+    """A sample rate in Hz as an integer.
+
+    Raises:
+        InputError: it is not a positive whole number.
+    """
+    try:
+        rate = int(sample_rate)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"sample rate must be a whole number of Hz, not {sample_rate!r}") from None
+    if rate != sample_rate or rate < 1:
+        raise InputError(f"sample rate must be a positive whole number of Hz, not {sample_rate}")
+    return rate

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.codec.audio_input import as_channels
+from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
 from meanflow_audio_codec.codec.container import BitstreamError, Header, payload_bits, read_stream, write_stream
 from meanflow_audio_codec.codec.decoding_options import check_decoding_options
 from meanflow_audio_codec.codec.entropy import PacketCoder
@@ -86,7 +86,7 @@ class Codec:
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
-    def encode(self, audio: Any, sample_rate: int) -> bytes:
+    def encode(self, audio: Any, sample_rate: Any) -> bytes:
         """The bytes of a .mfc file.
 
         `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz.
@@ -94,7 +94,7 @@ class Codec:
         Raises:
             InputError: no samples, NaN or infinite samples, a wrong shape, or a rate or channel count out of range.
         """
-        channels = as_channels(audio)
+        channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
         header = Header(
             model=self.name,
             weights_hash=self._pretrained.weights_hash,
@@ -140,15 +140,13 @@ class Codec:
         )
         return audio, header.sample_rate
 
-    def tokenize(self, audio: Any, sample_rate: int) -> Tokens:
+    def tokenize(self, audio: Any, sample_rate: Any) -> Tokens:
         """The integers that `encode` turns into bytes.
 
         Raises:
             InputError: as `encode`.
         """
-        channels = as_channels(audio)
-        if sample_rate < 1:
-            raise InputError(f"sample rate must be positive, not {sample_rate}")
+        channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
         num_frames = self.num_frames(channels.shape[1], sample_rate)
         coded = [
             self._networks.encode(resample(channel, sample_rate, self.sample_rate), num_frames) for channel in channels

@@ -114,7 +114,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         method=build_method(config.method),
         model=_with_weights(skeleton, weights, folder),
         entropy=entropy,
-        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes),
+        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _decoding(described, config)),
     )
 
 
@@ -135,9 +135,17 @@ def _checked_description(description: Any, folder: Path) -> Description:
     return described
 
 
-def weights_hash(weights: bytes, entropy: bytes) -> bytes:
-    """First eight bytes of the SHA-256 of both files: what ties a .mfc file to the model that wrote it."""
-    return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(entropy).digest()).digest()[:8]
+def weights_hash(weights: bytes, entropy: bytes, decoding: str) -> bytes:
+    """First eight bytes of a SHA-256 of all that decoding depends on: what ties a .mfc file to the model that wrote it."""
+    parts = b"".join(hashlib.sha256(part).digest() for part in (weights, entropy, decoding.encode()))
+    return hashlib.sha256(parts).digest()[:8]
+
+
+def _decoding(described: Description, config: ExperimentConfig) -> str:
+    """The part of config.json that changes what bytes decode to: not training, nor what a user can choose anyway."""
+    values = config.model_dump(mode="json", include={"tokenizer", "normalization", "bottleneck", "prior", "decoder"})
+    values |= {"sample_rate": described.sample_rate, "normalizer": described.normalizer, "method": config.method.kind}
+    return json.dumps(values, sort_keys=True)
 
 
 def save_pretrained(

@@ -77,7 +77,9 @@ class ExperimentConfig(Config):
             if self.encoder is None:
                 raise ValueError("gain-shape normalization is coded beside the codes, so it needs an encoder")
             if self.normalization.num_bands > self.tokenizer.hop_length:
-                raise ValueError(f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins")
+                raise ValueError(
+                    f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
+                )
         if (
             isinstance(self.dataset, MnistConfig)
             and isinstance(self.tokenizer, ReshapeConfig)

@@ -24,15 +24,15 @@ class FSQ(nnx.Module):
     def __call__(self, latent: Float[Array, "b m k"]) -> BottleneckOutput:
         """The rounded latent with straight-through gradients, its codes, and the spread of the codes.
 
-        An odd level count L rounds (L - 1)/2 tanh(x). For an even one the levels are -L/2 ... L/2 - 1, the bound is moved
-        down by half a level to reach them all, and x is shifted so that zero still lies on a level (section 3.1).
+        An odd level count L rounds (L - 1)/2 tanh(x). For an even one the levels are -L/2 ... L/2 - 1: the bound is
+        moved down by half a level to reach them all, and x is shifted so that zero still lies on one (section 3.1).
         """
         levels = np.asarray(self.levels, np.float32)
         # A little wider than the outermost levels, so that these are reached before tanh saturates.
         half = (levels - 1.0) / 2.0 * 1.001
         offset = np.where(levels % 2 == 0, 0.5, 0.0).astype(np.float32)
         shift = np.arctanh(offset / half).astype(np.float32)
-        bounded = half * jnp.tanh(latent + shift) - offset
+        bounded = jnp.asarray(half) * jnp.tanh(latent + shift) - offset
         rounded = bounded + jax.lax.stop_gradient(jnp.round(bounded) - bounded)
         codes = jnp.round(bounded).astype(jnp.int32) + self._lowest()
         scale = jnp.asarray(np.maximum(np.floor(levels / 2), 1.0))

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -59,7 +60,6 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
         state, figures = checkpoints.restore(state)
         best_objective = figures["best_objective"]
     first_step = int(state.step)
-    log = MetricsLog(run_directory, first_step)
     run_key = jax.random.key(config.training.seed)
 
     def log_training(step: int, metrics: Metrics) -> None:
@@ -69,14 +69,15 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
         bad = [name for name, value in figures.items() if not math.isfinite(value)]
         if bad:
             raise TrainingDivergedError(
-                f"{bad[0]} is not finite after step {step}; the last good checkpoint is step "
-                f"{checkpoints.latest_step()} in {run_directory / 'checkpoints'}: lower optimizer.learning_rate"
+                f"{bad[0]} is not finite after step {step}; {_last_good(run_directory, checkpoints)}: "
+                "lower optimizer.learning_rate"
             )
         progress.update(step, figures)
 
     description = f"{config.name}: {count_parameters(experiment.model) / 1e6:.2f} M parameters"
     total = config.training.num_steps
     with (
+        closing(MetricsLog(run_directory, first_step)) as log,
         _stop_on_signal() as stop_requested,
         prefetch(experiment.training_data, first_step) as batches,
         training_progress(description, first_step, total) as progress,
@@ -107,7 +108,6 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
             if stop:
                 sys.stderr.write(f"stopped after step {step}; the same command goes on from here\n")
                 break
-    log.close()
     if int(state.step) == total:
         # The averaged weights with the lowest un-weighted validation losses, not necessarily the last.
         export_model(experiment, best.restore(state)[0].ema_model, run_directory / "model")
@@ -140,9 +140,16 @@ def _make_validation(experiment: Experiment, loss_function: Callable) -> Callabl
 def _check_finite(state: TrainState, run_directory: Path, checkpoints: Checkpoints) -> None:
     if not all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.model)):
         raise TrainingDivergedError(
-            f"a weight is not finite after step {int(state.step)}; the last good checkpoint is step "
-            f"{checkpoints.latest_step()} in {run_directory / 'checkpoints'}: lower optimizer.learning_rate"
+            f"a weight is not finite after step {int(state.step)}; {_last_good(run_directory, checkpoints)}: "
+            "lower optimizer.learning_rate"
         )
+
+
+def _last_good(run_directory: Path, checkpoints: Checkpoints) -> str:
+    step = checkpoints.latest_step()
+    if step is None:
+        return "there is no checkpoint yet"
+    return f"the last good checkpoint is step {step} in {run_directory / 'checkpoints'}"
 
 
 def _prepare_directory(config: ExperimentConfig, directory: Path) -> dict[str, list[float]] | None:

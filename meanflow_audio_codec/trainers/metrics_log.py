@@ -1,6 +1,7 @@
 """Training figures as JSON lines and as TensorBoard scalars."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +36,9 @@ class MetricsLog:
         os.replace(temporary, self._path)
 
     def write(self, step: int, figures: Mapping[str, float], *, prefix: str = "train") -> None:
-        """One entry: figures after this many steps."""
-        self._file.write(json.dumps({"step": step, "kind": prefix, **figures}) + "\n")
+        """One entry: figures after this many steps; null stands for one that is not finite, which JSON cannot write."""
+        entry = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+        self._file.write(json.dumps({"step": step, "kind": prefix, **entry}, allow_nan=False) + "\n")
         self._file.flush()
         for name, value in figures.items():
             self._board.add_scalar(f"{prefix}/{name}", value, step)

@@ -1,0 +1,308 @@
+"""The command line: what bad input gives (one line, exit code 2, nothing written) and what must work all the same."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_models import RATE, codec_folder, generator_folder, other_name_codec, other_weights_folder, sound, tiny_codec
+
+from meanflow_audio_codec.__main__ import COMMANDS, main
+from meanflow_audio_codec.codec.container import read_header
+from meanflow_audio_codec.commands.shared_arguments import check_output, write_bytes
+from meanflow_audio_codec.errors import InputError
+
+SECOND = sound(RATE)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A working directory with good and bad files; no data directory is set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEANFLOW_DATA_DIR", raising=False)
+    soundfile.write("good.wav", SECOND, RATE)
+    Path("text.wav").write_text("Dear diary, this is no audio.\n" * 9)
+    Path("empty.wav").write_bytes(b"")
+    soundfile.write("none.wav", np.zeros((0, 1)), RATE)
+    soundfile.write("nan.wav", np.array([0.0, np.nan, 0.0]), RATE, subtype="FLOAT")
+    soundfile.write("integers.wav", 20_000.0 * SECOND, RATE, subtype="FLOAT")
+    data = tiny_codec().encode(SECOND, RATE)
+    Path("good.mfc").write_bytes(data)
+    Path("cut.mfc").write_bytes(data[:-9])
+    Path("flipped.mfc").write_bytes(data[:-9] + bytes([data[-9] ^ 4]) + data[-8:])
+    Path("newer.mfc").write_bytes(data[:3] + b"\x02" + data[4:])
+    Path("other.mfc").write_bytes(other_name_codec().encode(SECOND[:10], RATE))
+    Path("kept.mfc").write_bytes(b"precious")
+    Path("kept.wav").write_bytes(b"precious")
+    Path("kept.png").write_bytes(b"precious")
+    Path("field.json").write_text('{"training": {"num_stepps": 3}}')
+    Path("notes.json").write_text("{not json")
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+CODEC, GENERATOR = "CODEC", "GENERATOR"  # replaced by the folders, which exist only once the tests run
+BAD = {
+    "encode a missing file": ("encode missing.wav out.mfc", "missing.wav does not exist"),
+    "encode a folder": ("encode . out.mfc", "is a folder"),
+    "encode text": ("encode text.wav out.mfc", "text.wav cannot be read as audio"),
+    "encode an empty file": ("encode empty.wav out.mfc", "empty.wav is empty"),
+    "encode no samples": ("encode none.wav out.mfc", "none.wav holds no samples"),
+    "encode NaN": ("encode nan.wav out.mfc", "nan.wav holds samples that are NaN"),
+    "encode integers": (f"encode integers.wav out.mfc --model {CODEC}", "far beyond full scale"),
+    "encode to what exists": (f"encode good.wav kept.mfc --model {CODEC}", "kept.mfc: exists.*--force"),
+    "encode over the input": ("encode good.wav good.wav --force", "unknown suffix '.wav'; use .mfc"),
+    "encode into no folder": (f"encode good.wav no/out.mfc --model {CODEC}", "no: no such folder"),
+    "encode to a long name": (f"encode good.wav {'x' * 300}.mfc", "cannot be written"),
+    "encode by an unknown model": ("encode good.wav out.mfc --model nonesuch", "model nonesuch: neither a built-in"),
+    "encode by a generator": (f"encode good.wav out.mfc --model {GENERATOR}", "is not an audio codec"),
+    "decode a missing file": ("decode missing.mfc out.wav", "missing.mfc: no such file"),
+    "decode a wav": ("decode good.wav out.wav", "not an .mfc file"),
+    "decode a cut file": ("decode cut.mfc out.wav", "truncated"),
+    "decode a flipped bit": ("decode flipped.mfc out.wav", "corrupted"),
+    "decode a newer file": ("decode newer.mfc out.wav", "newer version.*upgrade"),
+    "decode another model's": (f"decode other.mfc out.wav --model {CODEC}", "made by model another, not tiny.*--model"),
+    "decode other weights'": ("decode good.mfc out.wav --model OTHER", "other weights of tiny"),
+    "decode by an unknown model": ("decode good.mfc out.wav --model nonesuch", "model nonesuch: neither a built-in"),
+    "decode to what exists": (f"decode good.mfc kept.wav --model {CODEC}", "kept.wav: exists.*--force"),
+    "decode into no folder": (f"decode good.mfc no/out.wav --model {CODEC}", "no: no such folder"),
+    "decode to an odd suffix": (f"decode good.mfc out.aiff --model {CODEC}", "unknown suffix '.aiff'; use .wav"),
+    "decode to no suffix": (f"decode good.mfc out --model {CODEC}", "unknown suffix ''"),
+    "decode in -1 steps": ("decode good.mfc out.wav --num-steps -1", "steps must lie in 1 .* not -1"),
+    "decode too cold": ("decode good.mfc out.wav --temperature -0.1", "temperature must lie in 0 ... 2, not -0.1"),
+    "decode too hot": ("decode good.mfc out.wav --temperature 2.5", "temperature must lie in 0 ... 2, not 2.5"),
+    "decode at NaN": ("decode good.mfc out.wav --temperature nan", "temperature must lie in 0 ... 2, not nan"),
+    "decode by a huge seed": (f"decode good.mfc out.wav --seed {10**30}", "seed must lie in 0"),
+    "info on nothing": ("info missing.mfc", "missing.mfc: no such file"),
+    "info on a folder": ("info .", "cannot be read"),
+    "info on damage": ("info flipped.mfc", "corrupted"),
+    "demo of nothing": ("demo missing.wav", "missing.wav does not exist"),
+    "demo of two of a name": ("demo good.wav ./good.wav", "same name"),
+    "demo in -1 steps": ("demo good.wav --num-steps -1", "steps must lie in 1"),
+    "demo into a file": (f"demo good.wav --output-dir kept.wav --model {CODEC}", "kept.wav: no such folder"),
+    "demo by an unknown model": ("demo good.wav --output-dir out --model nonesuch", "model nonesuch"),
+    "train nothing": ("train", "--config: name a recipe .mnist, speech-16k"),
+    "train an unknown recipe": ("train --config speech-9k", "no such recipe; choose from"),
+    "train a missing config": ("train --config missing.json", "no such configuration file"),
+    "train a broken config": ("train --config notes.json", "not a JSON file"),
+    "train an unknown field of a file": ("train --config field.json", "training.num_stepps: unknown field"),
+    "train an unknown field": ("train --config mnist --set training.num_stepps=3", "unknown field training.num_stepps"),
+    "train a bad value": ("train --config mnist --set training.num_steps=-3", "training.num_steps"),
+    "train without a value": ("train --config mnist --set training.num_steps", "part.field=value"),
+    "train to nowhere": ("train --config mnist", "--run-dir: name a folder"),
+    "train without data": ("train --config speech-16k --run-dir run", "give --data-dir or set MEANFLOW_DATA_DIR"),
+    "train on no data": (
+        "train --config speech-16k --run-dir run --data-dir no",
+        "no .from --data-dir. is not a folder",
+    ),
+    "evaluate on no data": (f"evaluate --model {CODEC} --data-dir no", "no .from --data-dir. is not a folder"),
+    "evaluate in 0 steps": (f"evaluate --model {CODEC} --num-steps 1 0", "steps must lie in 1"),
+    "evaluate too hot": (f"evaluate --model {CODEC} --temperature 1 3", "temperature must lie in 0 ... 2"),
+    "evaluate an odd metric": (f"evaluate --model {CODEC} --metrics beauty", "unknown metric beauty"),
+    "list no data": ("data --data-dir no", "no .from --data-dir. is not a folder"),
+    "sample an unknown label": (f"sample out.png --model {GENERATOR} --label 10", "--label must lie in 0 ... 9"),
+    "sample a huge label": (f"sample out.png --model {GENERATOR} --label {10**12}", "--label must lie in 0 ... 9"),
+    "sample untrained guidance": (f"sample out.png --model {GENERATOR} --guidance-scale 9", "must lie in 1 ... 3"),
+    "sample nothing": (f"sample out.png --model {GENERATOR} --count 0", "--count must be at least 1"),
+    "sample too cold": (f"sample out.png --model {GENERATOR} --temperature -1", "temperature must lie in"),
+    "sample to what exists": (f"sample kept.png --model {GENERATOR}", "kept.png: exists"),
+    "sample to an odd suffix": (f"sample out.jpg --model {GENERATOR}", "unknown suffix '.jpg'; use .png"),
+    "sample from a codec": (f"sample out.png --model {CODEC}", "is a codec"),
+}
+
+
+def words(line: str) -> list[str]:
+    folders = {CODEC: codec_folder, GENERATOR: generator_folder, "OTHER": other_weights_folder}
+    return [str(folders[word]()) if word in folders else word for word in line.split()]
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, case):
+    line, message = BAD[case]
+    arguments = words(line)
+    before = contents(folder)
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith(f"meanflow-codec {arguments[0]}: ")
+    assert re.search(message, printed.err)
+    assert contents(folder) == before
+
+
+def square_wave(num_samples: int) -> np.ndarray:
+    return np.where(np.arange(num_samples) // 30 % 2, 1.0, -1.0)
+
+
+EDGE = {
+    "one sample at 8 kHz": (np.array([[0.3]]), 8_000, "PCM_16"),
+    "one millisecond in stereo": (np.stack([sound(44), sound(44, 1)]), 44_100, "PCM_16"),
+    "silence in 24 bit": (np.zeros((1, 5_000)), 16_000, "PCM_24"),
+    "full-scale square wave in 24 bit, stereo": (np.stack([square_wave(9_000)] * 2), 48_000, "PCM_24"),
+}
+
+
+@pytest.mark.parametrize("case", EDGE)
+def test_edge_inputs_are_encoded_and_decoded(tmp_path, capsys, case):
+    audio, sample_rate, subtype = EDGE[case]
+    source, coded, decoded = (str(tmp_path / name) for name in ("in.wav", "out.mfc", "out.wav"))
+    soundfile.write(source, audio.T, sample_rate, subtype=subtype)
+    model = ["--model", str(codec_folder())]
+    assert main(["encode", source, coded, *model]) == 0
+    assert main(["decode", coded, decoded, *model]) == 0
+    samples, rate = soundfile.read(decoded, always_2d=True)
+    assert (samples.T.shape, rate) == (audio.shape, sample_rate)
+    if not audio.any():
+        assert not samples.any()
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 2
+    assert printed.err == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav", "out.mfc", "out.wav"]
+
+
+def test_json_figures_are_those_of_the_files(folder, capsys):
+    model = ["--model", str(codec_folder()), "--json"]
+    assert main(["encode", "good.wav", "kept.mfc", "--force", *model]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    data = Path("kept.mfc").read_bytes()
+    assert figures["file_bytes"] == len(data)
+    assert figures["bits_per_second"] == tiny_codec().bits(data)  # of one second
+
+    assert main(["info", "kept.mfc", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["payload_bits_per_second"] == figures["bits_per_second"]
+    assert (about["model"], about["samples"], about["sample_rate"], about["channels"]) == ("tiny", RATE, RATE, 1)
+    assert about["weights_hash"] == read_header(data).weights_hash.hex()
+
+    options = ["--temperature", "0", "--num-steps", "2", "--seed", "3", "--force"]
+    assert main(["decode", "kept.mfc", "kept.wav", *options, *model]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["samples"], figures["channels"], figures["sample_rate"]) == (RATE, 1, RATE)
+    expected, _ = tiny_codec().decode(data, temperature=0.0, num_steps=2)
+    np.testing.assert_allclose(soundfile.read("kept.wav")[0], np.clip(expected[0], -1, 1), atol=2e-5)
+
+
+def test_the_demo_writes_everything_it_says(folder, capsys):
+    arguments = ["demo", "good.wav", "--output-dir", "new/out", "--model", str(codec_folder()), "--json"]
+    assert main(arguments) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    files = {str(path) for path in Path("new/out").iterdir()}
+    assert files == set(report["files"].values())
+    assert len(files) == 6
+    for sound_file in ("original", "decoded", "temperature 0"):
+        assert soundfile.info(report["files"][sound_file]).frames == RATE
+    assert Path(report["files"]["spectrograms"]).read_bytes().startswith(b"\x89PNG")
+    assert json.loads(Path(report["files"]["scores"]).read_text()) == report
+    assert Path(report["files"]["bytes"]).read_bytes() == Path("good.mfc").read_bytes()
+    assert report["payload_bits_per_second"] == tiny_codec().bits(Path("good.mfc").read_bytes())
+    # A second time it would overwrite them.
+    before = contents(folder)
+    assert main(arguments) == 2
+    assert "exists" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+def test_samples_are_drawn_into_a_picture(folder, capsys):
+    arguments = ["sample", "out.png", "--model", str(generator_folder()), "--count", "3", "--json"]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"output": "out.png", "count": 3, "guidance_scale": 2.0}
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_recipes_are_listed_and_shown(folder, capsys):
+    assert main(["train", "--list"]) == 0
+    names = capsys.readouterr().out.split()
+    assert {"mnist", "speech-16k"} <= set(names)
+    assert main(["train", "--config", "mnist", "--set", "training.num_steps=7", "--show-config"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["training"]["num_steps"] == 7
+    # What is shown is a configuration that can be used.
+    Path("shown.json").write_text(shown)
+    assert main(["train", "--config", "shown.json", "--show-config"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_the_list_of_models_is_json(capsys):
+    assert main(["info", "--json"]) == 0
+    for model in json.loads(capsys.readouterr().out):
+        assert model["weights_bytes"] > 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonesuch"], ["encode"], ["decode", "a", "b", "--num-steps", "x"]])
+def test_wrong_usage_is_exit_code_two(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: meanflow-codec" in capsys.readouterr().err
+
+
+def test_an_output_that_fails_to_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "out.mfc"
+    path.write_bytes(b"old")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_outputs_are_checked_before_any_work(tmp_path):
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        check_output(tmp_path / "folder.wav", (".wav",), True)
+    check_output(tmp_path / "NEW.WAV", (".wav",), False)
+
+
+def test_every_command_has_help(capsys):
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main([name, "--help"])
+        assert stopped.value.code == 0
+        assert "usage: meanflow-codec " + name in capsys.readouterr().out
+
+
+def test_help_and_info_import_neither_jax_nor_scipy(folder):
+    script = """
+import sys
+from meanflow_audio_codec.__main__ import main
+for arguments in (["--help"], ["encode", "--help"]):
+    try:
+        main(arguments)
+    except SystemExit as stopped:
+        assert stopped.code == 0
+assert main(["info", "good.mfc"]) == 0
+assert main(["info"]) == 0
+assert main(["train", "--list"]) == 0
+assert main(["decode", "cut.mfc", "out.wav"]) == 2
+print("heavy:", sorted({"jax", "flax", "scipy", "matplotlib", "orbax"} & set(sys.modules)))
+"""
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "heavy: []"
+    assert re.search(r"^model +tiny$", finished.stdout, re.MULTILINE)
+    assert finished.stderr.count("\n") == 1
+
+
+def test_the_program_itself_exits_with_the_code(folder):
+    def program(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "meanflow_audio_codec", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    finished = program("info", "cut.mfc")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr.startswith("meanflow-codec info: the file is truncated")
+    assert finished.stderr.count("\n") == 1
+    finished = program("info", "good.mfc", "--json")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert json.loads(finished.stdout)["file"] == "good.mfc"
+    assert program("--version").stdout.startswith("meanflow-codec ")
