@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -111,7 +110,7 @@ def test_the_three_readings_of_the_last_layer() -> None:
     heads = {}
     for output in ("velocity", "skip-velocity", "data"):
         config = VelocityNetConfig(architecture=TINY, condition_width=8, output=output)
-        heads[output] = filled(partial(VelocityHead, config, 4, rngs=rngs()))
+        heads[output] = filled(lambda config=config: VelocityHead(config, 4, rngs=rngs()))
         heads[output].norm, heads[output].project = heads["velocity"].norm, heads["velocity"].project
     raw = call(heads["velocity"], hidden, z, t, condition)
     assert np.abs(raw).min(axis=(0, 1)).max() > 0.0

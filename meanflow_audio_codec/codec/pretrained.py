@@ -136,7 +136,7 @@ def _checked_description(description: Any, folder: Path) -> Description:
 
 
 def weights_hash(weights: bytes, entropy: bytes, decoding: str) -> bytes:
-    """First eight bytes of a SHA-256 of all that decoding depends on: what ties a .mfc file to the model that wrote it."""
+    """First eight bytes of a SHA-256 of all that decoding depends on: what ties a .mfc file to its model."""
     parts = b"".join(hashlib.sha256(part).digest() for part in (weights, entropy, decoding.encode()))
     return hashlib.sha256(parts).digest()[:8]
 

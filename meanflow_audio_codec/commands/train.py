@@ -42,12 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run_dir is None:
         raise InputError("--run-dir: name a folder for checkpoints and logs, e.g. runs/" + config.name)
 
-    from meanflow_audio_codec.configs.data import AudioFolderConfig
-    from meanflow_audio_codec.datasets.data_directory import find_data_directory
-    from meanflow_audio_codec.trainers.loop import train
+    from meanflow_audio_codec.trainers.loop import TrainingDivergedError, train
 
-    if isinstance(config.dataset, AudioFolderConfig):
-        find_data_directory(arguments.data_dir)  # told before the run's folder is made
-
-    train(config, arguments.run_dir, arguments.data_dir)
+    try:
+        train(config, arguments.run_dir, arguments.data_dir)
+    except TrainingDivergedError as error:
+        sys.stderr.write(f"meanflow-codec train: {error}\n")
+        return 1
     return 0

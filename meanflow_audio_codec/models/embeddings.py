@@ -39,7 +39,7 @@ class ConditionEmbedding(nnx.Module):
         self.num_classes = num_classes
         self.time = nnx.Linear(2 * num_frequencies, width, rngs=rngs)
         self.interval = nnx.Linear(2 * num_frequencies, width, rngs=rngs)
-        # Unit variance, as loud as the time features: at the library's default (1/width) the label stays unheard for long.
+        # Unit variance, as loud as the time features: at the library's default (1/width) it stays unheard for long.
         self.label = (
             nnx.Embed(num_classes + 1, width, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
             if num_classes

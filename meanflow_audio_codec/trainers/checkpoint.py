@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from meanflow_audio_codec.errors import InputError
@@ -65,5 +66,6 @@ class Checkpoints:
                 f"{self._manager.directory}: the checkpoint does not fit this configuration "
                 f"({str(error).splitlines()[0]})"
             ) from error
-        values = [restored["state"][name] for name in leaves]
+        # Orbax returns what was saved, NumPy arrays; a step donates its state, which only JAX's own memory allows.
+        values = [jnp.array(restored["state"][name]) for name in leaves]
         return jax.tree_util.tree_unflatten(structure, values), dict(restored["metrics"])

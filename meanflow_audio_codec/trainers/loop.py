@@ -44,8 +44,12 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
         InputError: the run directory holds something else, or the data cannot be found.
         TrainingDivergedError: a loss or gradient became infinite or NaN.
     """
-    normalizer_state = _prepare_directory(config, run_directory)
+    normalizer_state = _check_directory(config, run_directory)
     experiment = build_experiment(config, data_directory, normalizer_state)
+    for data in (experiment.training_data, experiment.validation_data):
+        data.batch(0)  # what is wrong with the data is told before anything is written
+    run_directory.mkdir(parents=True, exist_ok=True)
+    _write_once(run_directory / "config.json", to_json(config))
     _write_once(run_directory / "normalizer.json", json.dumps(experiment.normalizer.state()))
     optimizer = make_optimizer(config.optimizer, config.training.num_steps)
     loss_function = make_loss(experiment.tokenizer, experiment.normalizer, experiment.method, config.training)
@@ -152,17 +156,14 @@ def _last_good(run_directory: Path, checkpoints: Checkpoints) -> str:
     return f"the last good checkpoint is step {step} in {run_directory / 'checkpoints'}"
 
 
-def _prepare_directory(config: ExperimentConfig, directory: Path) -> dict[str, list[float]] | None:
-    """Claim a new directory for this configuration, or check that an old one is this run; its normaliser state."""
+def _check_directory(config: ExperimentConfig, directory: Path) -> dict[str, list[float]] | None:
+    """Make sure that a directory is new or holds this very run; its normaliser's state, if it has one already."""
     path = directory / "config.json"
     if path.exists():
         if read_config(path) != config:
             raise InputError(f"{directory}: holds a run of another configuration; choose another --run-dir")
-    elif directory.exists() and any(directory.iterdir()):
+    elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory}: is not empty and holds no training run; choose another --run-dir")
-    else:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_once(path, to_json(config))
     normalizer = directory / "normalizer.json"
     return json.loads(normalizer.read_text(encoding="utf-8")) if normalizer.exists() else None
 

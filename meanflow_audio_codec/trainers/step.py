@@ -28,8 +28,9 @@ def make_loss(
 ) -> LossFunction:
     """The training loss of a model on signals: tokens, codes, prior and method in one function.
 
-    `objective` among the metrics is the sum of the un-weighted losses: what validation compares checkpoints by, since
-    the adaptively weighted loss is nearly constant by construction.
+    `objective` among the metrics is what validation compares checkpoints by: the un-weighted loss of the method, since
+    the adaptively weighted one is nearly constant by construction; but with a prior the prior's own losses, since the
+    flow's target is then a residual that grows whiter, and its loss larger, the better the prior becomes.
     """
 
     def loss_function(
@@ -39,8 +40,7 @@ def make_loss(
         side = normalizer.features(side_indices)
         weight = normalizer.loss_weight(side_indices)
         metrics: Metrics = {}
-        loss = objective = jnp.zeros(())
-        local = None
+        loss, objective, local = jnp.zeros(()), None, None
         if model.bottleneck is not None:
             encoded = model.encode(x, side)
             metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
@@ -51,14 +51,15 @@ def make_loss(
                 scale_loss = condition.prediction.scale_loss(x, weight)
                 metrics |= {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
                 loss = loss + training.prior_loss_weight * (squared_error + scale_loss)
-                objective = objective + squared_error
+                objective = squared_error + scale_loss
                 # The flow must not move the prediction to make its own task easier.
                 x = jax.lax.stop_gradient(condition.prediction.standardize(x))
             if training.detach_condition:
                 local = jax.lax.stop_gradient(local)
         method_loss, method_metrics = method.loss(model.decoder, x, Conditioning(label=label, local=local), weight, key)
         metrics |= method_metrics
-        metrics["objective"] = objective + method_metrics["objective"]
+        if objective is not None:
+            metrics["objective"] = objective
         metrics["loss"] = loss + method_loss
         return loss + method_loss, metrics
 
@@ -81,7 +82,7 @@ def make_train_step(
         # The average forgets its start quickly: decay grows to its final value over the first steps.
         decay = jnp.minimum(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema_model = jax.tree.map(lambda average, new: decay * average + (1.0 - decay) * new, state.ema_model, model)
-        metrics = metrics | {"gradient_norm": optax.global_norm(gradient)}
+        metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)}
         return TrainState(state.step + 1, model, ema_model, opt_state), metrics  # pyright: ignore[reportArgumentType]
 
     return train_step
