@@ -205,7 +205,7 @@ def test_configurations_are_frozen_and_usable_as_keys() -> None:
     config = recipe("mnist")
     with pytest.raises(ValidationError, match="frozen"):
         config.training.batch_size = 3  # pyright: ignore[reportAttributeAccessIssue]
-    assert len({config, recipe("mnist"), recipe("speech-16k")}) == 2
+    assert len({hash(each) for each in (config, recipe("mnist"), recipe("speech-16k"))}) == 2
 
 
 def test_recipes_are_listed_and_an_unknown_one_is_named() -> None:

@@ -1,5 +1,7 @@
 """GELU: the exact form is x Phi(x), the tanh form is its published approximation, and the networks use both."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +60,7 @@ def test_the_forms_differ_by_less_than_documented_but_differ() -> None:
 
 
 @pytest.mark.parametrize("form", ["exact", "tanh"])
-def test_the_derivative(form: str) -> None:
+def test_the_derivative(form: Literal["exact", "tanh"]) -> None:
     """d/dx x Phi(x) = Phi(x) + x phi(x); of the tanh form by central differences in float64."""
     x = np.linspace(-5.0, 5.0, 201)
     slope = jax.vmap(jax.grad(lambda value: gelu(value, form)))(jnp.asarray(x, jnp.float32))

@@ -125,7 +125,8 @@ def marginal_velocity(z: jax.Array, t: jax.Array) -> jax.Array:
     variance = (1.0 - t) ** 2 * SPREAD**2 + t**2
     distances = jnp.stack([(z - (1.0 - t) * centre) ** 2 for centre in CENTRES])
     posterior = jax.nn.softmax(-0.5 * distances / variance, axis=0)
-    return sum(posterior[k] * class_velocity(z, t, centre) for k, centre in enumerate(CENTRES))
+    velocities = jnp.stack([class_velocity(z, t, centre) for centre in CENTRES])
+    return (posterior * velocities).sum(axis=0)
 
 
 def guided_oracle(bend: jax.Array, *, guided: bool) -> Callable[..., Velocity]:

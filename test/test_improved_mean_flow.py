@@ -194,7 +194,7 @@ class Draws:
 
 def observed_draws(x: jax.Array, key: jax.Array) -> Draws:
     """Watch the loss with no example at r = t; other shares of equal times change only r."""
-    seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    seen: list[tuple[np.ndarray, ...]] = []
 
     def watch(z: jax.Array, r: jax.Array, t: jax.Array, conditioning: Conditioning) -> Velocity:
         jax.debug.callback(lambda *values: seen.append(tuple(np.asarray(value) for value in values)), z, r, t)
@@ -203,7 +203,8 @@ def observed_draws(x: jax.Array, key: jax.Array) -> Draws:
     jax.jit(lambda: plain(0.0).loss(watch, x, Conditioning(), jnp.ones_like(x), key))()
     jax.effects_barrier()
     z, r, t = next((z, r, t) for z, r, t in seen if len(r) == len(x) and (r < t).all())
-    return Draws(jnp.asarray(z), jnp.asarray(r), jnp.asarray(t), (z - (1.0 - t)[:, None, None] * x) / t[:, None, None])
+    e = (z - (1.0 - t)[:, None, None] * x) / t[:, None, None]
+    return Draws(jnp.asarray(z), jnp.asarray(r), jnp.asarray(t), jnp.asarray(e))
 
 
 def small_network(parameters: Parameters, *, head: bool) -> Callable[..., Velocity]:

@@ -103,6 +103,7 @@ def test_the_autoencoder_ignores_noise_and_temperature() -> None:
 
 def test_the_loss_of_the_autoencoder_is_the_error_of_what_it_decodes() -> None:
     def net(z: jax.Array, r: jax.Array, t: jax.Array, conditioning: Conditioning) -> Velocity:
+        assert conditioning.local is not None
         return Velocity(z + conditioning.local * t[:, None, None], None)
 
     x, local = noise(), jax.random.normal(jax.random.key(2), noise().shape)

@@ -1,4 +1,11 @@
-"""The speech codec: 16 kHz, 50 frames per second, one evaluation of an improved mean flow."""
+"""The speech codec: 16 kHz, 50 frames per second, one evaluation of an improved mean flow.
+
+Command: `meanflow-codec train --config speech-16k --run-dir runs/speech-16k --data-dir DATA`, then
+`meanflow-codec evaluate --model runs/speech-16k/model --data-dir DATA --only sample_rate=16000 --opus 6`.
+Duration: about 70 minutes on two CPU cores that other work was using too; peak memory 2.4 GiB.
+Score on the test split at 5.8 kbit/s: one evaluation, temperature 0.8: PESQ 2.43, ESTOI 0.810, mel 0.199; temperature 0:
+PESQ 2.91, ESTOI 0.807.
+"""
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
@@ -26,7 +33,7 @@ def config() -> ExperimentConfig:
         bottleneck=FSQConfig(levels=(5,) * 30),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
-        method=ImprovedMeanFlowConfig(),
+        method=ImprovedMeanFlowConfig(default_temperature=0.8),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
         training=TrainingConfig(num_steps=7_000, batch_size=16),
     )
