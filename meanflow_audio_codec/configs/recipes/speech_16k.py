@@ -2,8 +2,8 @@
 
 Command: `meanflow-codec train --config speech-16k --run-dir runs/speech-16k --data-dir DATA`, then
 `meanflow-codec evaluate --model runs/speech-16k/model --data-dir DATA --only sample_rate=16000 --opus 6`.
-Duration: about 70 minutes on two CPU cores that other work was using too; peak memory 2.4 GiB.
-Score on the test split at 5.8 kbit/s: one evaluation, temperature 0.8: PESQ 2.43, ESTOI 0.810, mel 0.199; temperature 0:
+Duration: about one hour on two CPU cores that other work was using too; peak memory 2.4 GiB.
+Score on the test split at 5.8 kbit/s: one evaluation, temperature 0.8: PESQ 2.43, ESTOI 0.810, mel 0.199; at 0:
 PESQ 2.91, ESTOI 0.807.
 """
 
