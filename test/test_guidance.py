@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -53,13 +53,14 @@ def test_the_density_of_the_scales_is_a_power_law(beta: float) -> None:
 
 
 @settings(max_examples=30, deadline=None)
+@example(max_scale=3.0, beta=1.0 + 1e-9)
 @given(max_scale=st.floats(1.0, 20.0), beta=st.one_of(st.floats(0.01, 5.0), st.floats(0.9999, 1.0001)))
 def test_scales_stay_in_range_in_float32(max_scale: float, beta: float) -> None:
     with jax.enable_x64(False):
         scales = np.asarray(sample_scale(GuidanceConfig(max_scale=max_scale, beta=beta), 512, jax.random.key(2)))
     assert np.isfinite(scales).all()
-    assert scales.min() >= 1.0 - 1e-3
-    assert scales.max() <= max_scale * (1.0 + 1e-3)
+    assert scales.min() >= 1.0 - 1e-5
+    assert scales.max() <= max_scale * (1.0 + 1e-5)
     if max_scale > 1.5 and beta < 3.0:
         assert scales.std() > 0.01
 

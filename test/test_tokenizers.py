@@ -3,8 +3,6 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from meanflow_audio_codec.configs.tokens import MDCTConfig, ReshapeConfig, TokenizerConfig
 from meanflow_audio_codec.preprocessing.mdct import mdct
@@ -56,14 +54,13 @@ def test_tokens_have_the_energy_of_the_signal(config: TokenizerConfig, signal: S
     np.testing.assert_allclose(np.sum(np.asarray(tokens, np.float64) ** 2, axis=(1, 2)), energy, rtol=2e-6)
 
 
-@settings(max_examples=25, deadline=None)
-@given(length=st.integers(1, 60), patch=st.sampled_from([1, 3, 8]))
-def test_any_length_of_audio_is_framed_and_restored(length: int, patch: int) -> None:
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 60])
+def test_any_length_of_audio_is_framed_and_restored(length: int) -> None:
     signal = SignalSpec((length,), 8_000)
-    tokenizer = build_tokenizer(ReshapeConfig(patch=patch), signal)
+    tokenizer = build_tokenizer(ReshapeConfig(patch=8), signal)
     x = signals(signal)
     tokens = tokenizer.tokenize(x)
-    assert tokens.shape[1] == tokenizer.spec.num_tokens
+    assert tokens.shape[1] == tokenizer.spec.num_tokens == -(-length // 8)
     np.testing.assert_array_equal(tokenizer.detokenize(tokens), x)
     np.testing.assert_array_equal(np.ravel(tokens[0])[:length], x[0])
 

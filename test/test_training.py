@@ -24,6 +24,7 @@ from flax import nnx
 from meanflow_audio_codec.codec.pretrained import load_pretrained
 from meanflow_audio_codec.configs.data import GaussianConfig, SyntheticAudioConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.methods import AutoencoderConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
@@ -286,7 +287,7 @@ def test_divergence_is_an_error_that_leaves_only_finite_checkpoints(tmp_path: Pa
     optimizer = OptimizerConfig(learning_rate=1e30, warmup_steps=0, schedule="constant")
     directory = tmp_path / "run"
     with pytest.raises(TrainingDivergedError) as raised:
-        train(tiny(optimizer, checkpoint_every=2), directory, None)
+        train(tiny(optimizer, checkpoint_every=2).model_copy(update={"method": AutoencoderConfig()}), directory, None)
     message = str(raised.value)
     assert "not finite after step 2" in message
     assert "there is no checkpoint yet" in message
@@ -428,6 +429,7 @@ def test_the_decoder_trains_the_encoder_unless_detached(detach: bool) -> None:
         bottleneck=FSQConfig(levels=(5, 4)),
         prior=PriorConfig(architecture=network),
         decoder=VelocityNetConfig(architecture=network, condition_width=8, num_time_frequencies=4),
+        method=AutoencoderConfig(),
         training=TrainingConfig(prior_loss_weight=0.0, detach_condition=detach),
     )
     data = SyntheticAudio(sample_rate=16_000, crop_samples=128, batch_size=4)

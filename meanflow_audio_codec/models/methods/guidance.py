@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from meanflow_audio_codec.configs.methods import GuidanceConfig
@@ -18,8 +19,9 @@ def sample_scale(config: GuidanceConfig, batch_size: int, key: PRNGKeyArray) -> 
     u = jax.random.uniform(key, (batch_size,))
     if config.beta == 1.0:
         return config.max_scale**u
+    # (1 + u (max_scale^power - 1))^(1 / power), exact to float32 for power near zero too.
     power = 1.0 - config.beta
-    return (1.0 + u * (config.max_scale**power - 1.0)) ** (1.0 / power)
+    return jnp.exp(jnp.log1p(u * np.expm1(power * np.log(config.max_scale))) / power)
 
 
 def guided_velocity(
