@@ -29,7 +29,8 @@ from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.convnext import ConvNeXtBackbone
 from meanflow_audio_codec.models.embeddings import fourier_features
 from meanflow_audio_codec.models.encoder import Encoder
-from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow, mean_velocity_and_derivative
+from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
+from meanflow_audio_codec.models.methods.mean_velocity import mean_velocity_and_derivative
 from meanflow_audio_codec.models.prior import GaussianPrior
 from meanflow_audio_codec.models.velocity import SMALLEST_TIME, VelocityHead, VelocityNet
 from meanflow_audio_codec.preprocessing.specs import SignalSpec, TokenSpec

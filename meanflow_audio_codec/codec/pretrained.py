@@ -103,7 +103,9 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         raise InputError(f"model {folder}: config.json describes no model ({error})") from error
     # Shapes only: the initial values would be thrown away.
     skeleton = nnx.eval_shape(
-        lambda: build_model(config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(0))
+        lambda: build_model(
+            config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(0)
+        ).without_discriminator()
     )
     return PretrainedModel(
         name=config.name,
@@ -114,7 +116,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         method=build_method(config.method),
         model=_with_weights(skeleton, weights, folder),
         entropy=entropy,
-        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _decoding(described, config)),
+        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _decoding(described)),
     )
 
 
@@ -141,10 +143,19 @@ def weights_hash(weights: bytes, entropy: bytes, decoding: str) -> bytes:
     return hashlib.sha256(parts).digest()[:8]
 
 
-def _decoding(described: Description, config: ExperimentConfig) -> str:
-    """The part of config.json that changes what bytes decode to: not training, nor what a user can choose anyway."""
-    values = config.model_dump(mode="json", include={"tokenizer", "normalization", "bottleneck", "prior", "decoder"})
-    values |= {"sample_rate": described.sample_rate, "normalizer": described.normalizer, "method": config.method.kind}
+def _decoding(described: Description) -> str:
+    """The part of config.json that changes what bytes decode to: not training, nor what a user can choose anyway.
+
+    As the file has it, not as this version would write it: a field added later must not change the hash of a model.
+    """
+    parts = ("tokenizer", "normalization", "bottleneck", "prior", "decoder")
+    values = {part: described.experiment.get(part) for part in parts}
+    method = described.experiment.get("method") or {}
+    values |= {
+        "sample_rate": described.sample_rate,
+        "normalizer": described.normalizer,
+        "method": method.get("kind"),
+    }
     return json.dumps(values, sort_keys=True)
 
 
@@ -157,7 +168,10 @@ def save_pretrained(
     model: CodecModel,
     entropy: Mapping[str, np.ndarray],
 ) -> None:
-    """Write a model's folder; weights are stored as float16, which costs less than quantising the codes does."""
+    """Write a model's folder; weights are stored as float16, which costs less than quantising the codes does.
+
+    A discriminator is left out: nothing but training needs it.
+    """
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +182,9 @@ def save_pretrained(
         "sample_rate": signal.sample_rate,
         "normalizer": normalizer.state(),
     }
-    weights = {name: np.asarray(value, np.float16) for name, value in _named_weights(model).items()}
+    weights = {
+        name: np.asarray(value, np.float16) for name, value in _named_weights(model.without_discriminator()).items()
+    }
     files = {"config.json": (json.dumps(description, indent=2) + "\n").encode(), "model.safetensors": save(weights)}
     if entropy:
         files["entropy.safetensors"] = save({name: np.ascontiguousarray(table) for name, table in entropy.items()})

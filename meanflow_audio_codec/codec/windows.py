@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
-from meanflow_audio_codec.configs.networks import ArchitectureConfig
+from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtConfig
 from meanflow_audio_codec.configs.tokens import MDCTConfig
+from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.sampling import sample
@@ -30,8 +31,22 @@ def core_frames(num_frames: int) -> int:
 
 
 def _reach(architecture: ArchitectureConfig) -> int:
-    """Frames on one side that a stack of convolutions can see."""
-    return architecture.num_blocks * (architecture.kernel_size // 2)
+    """Frames on one side that a stack of convolutions can see.
+
+    Raises:
+        InputError: the network sees a whole segment at once, so windows of a stream would change its result.
+    """
+    match architecture:
+        case ConvNeXtConfig(response_normalization=False):
+            return architecture.num_blocks * (architecture.kernel_size // 2)
+        case ConvNeXtConfig():
+            name = "convnext with response_normalization"
+        case _:
+            name = architecture.kind
+    raise InputError(
+        f"architecture {name}: such networks code segments of fixed length, not streams; "
+        "use convnext without response_normalization"
+    )
 
 
 class WindowedNetworks:

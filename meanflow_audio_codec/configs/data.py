@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonPositiveFloat, PositiveFloat, PositiveInt
 
 from meanflow_audio_codec.configs.base import Config
 
@@ -15,13 +15,22 @@ class AudioFolderConfig(Config):
     sample_rate: PositiveInt = 16_000
     crop_samples: PositiveInt = 20_480
     gain_range_db: tuple[float, float] = (-12.0, 6.0)
-    label_column: str | None = None
+    # Manifest columns that hold the label: the first one with a value, so that folders may name it differently.
+    label_columns: tuple[str, ...] = ()
+    # Root mean square in dB below full scale that every clip is scaled to; None leaves recordings as they are.
+    level_dbfs: NonPositiveFloat | None = None
 
 
 class MnistConfig(Config):
     """Handwritten digits, 28 x 28, values in [-1, 1]."""
 
     kind: Literal["mnist"] = "mnist"
+
+
+class SyntheticImagesConfig(Config):
+    """Seven-segment digits, moved, scaled and blurred at random, 28 x 28, values in [-1, 1]; needs no files."""
+
+    kind: Literal["synthetic-images"] = "synthetic-images"
 
 
 class SyntheticAudioConfig(Config):
@@ -41,5 +50,6 @@ class GaussianConfig(Config):
 
 
 DatasetConfig = Annotated[
-    AudioFolderConfig | MnistConfig | SyntheticAudioConfig | GaussianConfig, Field(discriminator="kind")
+    AudioFolderConfig | MnistConfig | SyntheticImagesConfig | SyntheticAudioConfig | GaussianConfig,
+    Field(discriminator="kind"),
 ]

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from meanflow_audio_codec.configs.base import Config
-from meanflow_audio_codec.configs.data import AudioFolderConfig, DatasetConfig, GaussianConfig, MnistConfig
+from meanflow_audio_codec.configs.data import (
+    AudioFolderConfig,
+    DatasetConfig,
+    MnistConfig,
+    SyntheticAudioConfig,
+    SyntheticImagesConfig,
+)
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, MethodConfig
 from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
 from meanflow_audio_codec.configs.tokens import (
@@ -52,8 +58,11 @@ class TrainingConfig(Config):
 class ExperimentConfig(Config):
     """A cell of the study or a codec: data, tokens, networks, method, training."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] = "experiment"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,126}$")] = "experiment"
     dataset: DatasetConfig = AudioFolderConfig()
+    # Tokens that the networks see at a time, cut from the middle of each crop of audio; None gives them all tokens.
+    # Networks of a fixed number of tokens (mlp, mixer) need it to code audio of any length.
+    segment_tokens: PositiveInt | None = None
     tokenizer: TokenizerConfig = MDCTConfig()
     normalization: NormalizationConfig = GainShapeConfig()
     # Without encoder and bottleneck the model is generative only: samples, but no codec.
@@ -72,16 +81,20 @@ class ExperimentConfig(Config):
         if self.prior is not None and self.encoder is None:
             raise ValueError("prior predicts tokens from the codes, so it needs an encoder and a bottleneck")
         if isinstance(self.normalization, GainShapeConfig):
-            if not isinstance(self.tokenizer, MDCTConfig) or isinstance(self.dataset, MnistConfig | GaussianConfig):
-                raise ValueError("gain-shape normalization needs the mdct tokenizer on audio; use channel-statistics")
+            if not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
+                raise ValueError("gain-shape normalization needs audio; use channel-statistics")
+            if not isinstance(self.tokenizer, MDCTConfig) and self.normalization.num_bands > 1:
+                raise ValueError("frames of samples have one gain: set normalization.num_bands to 1, or use mdct")
             if self.encoder is None:
                 raise ValueError("gain-shape normalization is coded beside the codes, so it needs an encoder")
-            if self.normalization.num_bands > self.tokenizer.hop_length:
+            if isinstance(self.tokenizer, MDCTConfig) and self.normalization.num_bands > self.tokenizer.hop_length:
                 raise ValueError(
                     f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
                 )
+        if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
+            raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
         if (
-            isinstance(self.dataset, MnistConfig)
+            isinstance(self.dataset, MnistConfig | SyntheticImagesConfig)
             and isinstance(self.tokenizer, ReshapeConfig)
             and MNIST_SIZE % self.tokenizer.patch
         ):

@@ -7,6 +7,30 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 from meanflow_audio_codec.configs.base import Config
 
 
+class MLPConfig(Config):
+    """All tokens of a segment flattened into one vector, then residual two-layer blocks: a fixed number of tokens."""
+
+    kind: Literal["mlp"] = "mlp"
+    # Features per token before and after the network; `hidden_width` is that of the flattened vector's blocks.
+    width: PositiveInt = 64
+    hidden_width: PositiveInt = 512
+    num_blocks: PositiveInt = 4
+    expansion: PositiveInt = 2
+    gelu: Literal["exact", "tanh"] = "tanh"
+
+
+class MixerConfig(Config):
+    """MLP-Mixer: two-layer networks over tokens and over channels in turn; a fixed number of tokens."""
+
+    kind: Literal["mixer"] = "mixer"
+    width: PositiveInt = 128
+    # Hidden units of the network over tokens.
+    token_width: PositiveInt = 64
+    num_blocks: PositiveInt = 4
+    expansion: PositiveInt = 3
+    gelu: Literal["exact", "tanh"] = "tanh"
+
+
 class ConvNeXtConfig(Config):
     """ConvNeXt blocks over the token grid: depthwise convolution, then a two-layer network per token."""
 
@@ -16,6 +40,8 @@ class ConvNeXtConfig(Config):
     kernel_size: PositiveInt = 7
     expansion: PositiveInt = 3
     gelu: Literal["exact", "tanh"] = "tanh"
+    # Global response normalisation of ConvNeXt V2 (arXiv 2301.00808): channels compete, by their norm over the grid.
+    response_normalization: bool = False
 
     @field_validator("kernel_size")
     @classmethod
@@ -25,7 +51,7 @@ class ConvNeXtConfig(Config):
         return value
 
 
-ArchitectureConfig = Annotated[ConvNeXtConfig, Field()]
+ArchitectureConfig = Annotated[ConvNeXtConfig | MLPConfig | MixerConfig, Field(discriminator="kind")]
 
 
 class FSQConfig(Config):
@@ -42,6 +68,15 @@ class EncoderConfig(Config):
     """From normalised tokens (and their side information) to the latent that the bottleneck quantises."""
 
     architecture: ArchitectureConfig = ConvNeXtConfig(num_blocks=6)
+
+
+class DiscriminatorConfig(Config):
+    """The adversary of the adversarial method: convolutions over MDCTs of several lengths, or over image patches."""
+
+    width: PositiveInt = 32
+    num_blocks: PositiveInt = 3
+    # Hop lengths of the MDCTs that the discriminator of audio looks at; an image has one scale.
+    hop_lengths: tuple[Annotated[PositiveInt, Field(multiple_of=2)], ...] = (64, 160, 400)
 
 
 class PriorConfig(Config):

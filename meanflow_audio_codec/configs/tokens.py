@@ -41,6 +41,8 @@ class ChannelStatisticsConfig(Config):
     """Mean and standard deviation per token channel, fitted once on training data; no side information."""
 
     kind: Literal["channel-statistics"] = "channel-statistics"
+    # sign(x) |x|^power is what is standardised: below 1 it tames the heavy tails of audio coefficients.
+    compression_power: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     fit_batches: PositiveInt = 20
 
 

@@ -1,5 +1,6 @@
 """What every architecture promises, and the conditional layer norm they share."""
 
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -14,6 +15,17 @@ class Backbone(Protocol):
     def __call__(self, h: Float[Array, "b n d"], condition: Float[Array, "b e"] | None) -> Float[Array, "b n d"]:
         """The transformed features."""
         ...
+
+
+def check_num_tokens(kind: str, grid: tuple[int, ...], num_tokens: int) -> None:
+    """Refuse a number of tokens that a network of fixed grid was not built for.
+
+    Raises:
+        ValueError: the grid has another number of positions.
+    """
+    if num_tokens != prod(grid):
+        size = " x ".join(str(length) for length in grid)
+        raise ValueError(f"this {kind} network was built for {size} tokens per example and cannot take {num_tokens}")
 
 
 class AdaptiveLayerNorm(nnx.Module):

@@ -1,4 +1,4 @@
-"""Times, labels and guidance scales as one vector per example."""
+"""Times, labels and guidance as one vector per example."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ def fourier_features(
 
 
 class ConditionEmbedding(nnx.Module):
-    """Adds the embeddings of (t, t - r), of the label and of the guidance scale; a two-layer network mixes them."""
+    """Adds the embeddings of (t, t - r), of the label and of guidance; a two-layer network mixes them."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class ConditionEmbedding(nnx.Module):
         *,
         num_classes: int,
         use_guidance: bool,
+        use_guidance_interval: bool = False,
         rngs: nnx.Rngs,
     ):
         self.num_frequencies = num_frequencies
@@ -46,6 +47,7 @@ class ConditionEmbedding(nnx.Module):
             else None
         )
         self.guidance = nnx.Linear(2 * num_frequencies, width, rngs=rngs) if use_guidance else None
+        self.guidance_interval = nnx.Linear(4 * num_frequencies, width, rngs=rngs) if use_guidance_interval else None
         self.out = nnx.Linear(width, width, rngs=rngs)
 
     def __call__(
@@ -55,6 +57,7 @@ class ConditionEmbedding(nnx.Module):
         label: Int[Array, " b"] | None,
         drop: Bool[Array, " b"] | None,
         guidance: Float[Array, " b"] | None,
+        guidance_interval: Float[Array, "b 2"] | None = None,
     ) -> Float[Array, "b e"]:
         """The condition vector; `drop` marks examples whose label is withheld."""
 
@@ -72,4 +75,9 @@ class ConditionEmbedding(nnx.Module):
             scale = jnp.ones_like(t) if guidance is None else guidance
             # 1 - 1/w is the weight that guidance gives the difference of the two velocities: bounded, 0 at w = 1.
             hidden = hidden + self.guidance(features(1.0 - 1.0 / scale))
+        if self.guidance_interval is not None:
+            if guidance_interval is None:
+                guidance_interval = jnp.stack([jnp.zeros_like(t), jnp.ones_like(t)], axis=-1)
+            ends = [features(guidance_interval[:, 0]), features(guidance_interval[:, 1])]
+            hidden = hidden + self.guidance_interval(jnp.concatenate(ends, axis=-1))
         return gelu(self.out(gelu(hidden, "tanh")), "tanh")

@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import EncoderConfig
-from meanflow_audio_codec.models.convnext import ConvNeXtBackbone
+from meanflow_audio_codec.models.architectures import build_backbone
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
 
@@ -17,7 +17,7 @@ class Encoder(nnx.Module):
     ):
         width = config.architecture.width
         self.project_in = nnx.Linear(spec.channels + side_channels, width, rngs=rngs)
-        self.backbone = ConvNeXtBackbone(config.architecture, spec.grid, None, rngs=rngs)
+        self.backbone = build_backbone(config.architecture, spec.grid, None, rngs=rngs)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.project_out = nnx.Linear(width, latent_channels, rngs=rngs)
 

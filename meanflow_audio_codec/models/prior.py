@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import PriorConfig
-from meanflow_audio_codec.models.convnext import ConvNeXtBackbone
+from meanflow_audio_codec.models.architectures import build_backbone
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
 SMALLEST_LOG_SCALE = -4.0
@@ -50,7 +50,7 @@ class GaussianPrior(nnx.Module):
     def __init__(self, config: PriorConfig, spec: TokenSpec, local_channels: int, *, rngs: nnx.Rngs):
         width = config.architecture.width
         self.project_in = nnx.Linear(local_channels, width, rngs=rngs)
-        self.backbone = ConvNeXtBackbone(config.architecture, spec.grid, None, rngs=rngs)
+        self.backbone = build_backbone(config.architecture, spec.grid, None, rngs=rngs)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.mean = nnx.Linear(width, spec.channels, rngs=rngs)
         self.log_scale = nnx.Linear(width, spec.channels, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)

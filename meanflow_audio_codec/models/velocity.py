@@ -7,8 +7,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import VelocityNetConfig
+from meanflow_audio_codec.models.architectures import build_backbone
 from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.convnext import ConvNeXtBackbone
 from meanflow_audio_codec.models.embeddings import ConditionEmbedding
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
@@ -75,6 +75,7 @@ class VelocityNet(nnx.Module):
         local_channels: int,
         *,
         use_guidance: bool,
+        use_guidance_interval: bool = False,
         rngs: nnx.Rngs,
     ):
         width = config.architecture.width
@@ -84,6 +85,7 @@ class VelocityNet(nnx.Module):
             config.max_time_frequency,
             num_classes=config.num_classes,
             use_guidance=use_guidance,
+            use_guidance_interval=use_guidance_interval,
             rngs=rngs,
         )
         self.project_in = nnx.Linear(spec.channels, width, rngs=rngs)
@@ -91,7 +93,7 @@ class VelocityNet(nnx.Module):
         self.position = (
             nnx.Param(jnp.zeros((spec.num_tokens, width))) if len(spec.grid) > 1 else None
         )  # an image has an absolute frame of reference, an excerpt of audio has none
-        self.backbone = ConvNeXtBackbone(config.architecture, spec.grid, config.condition_width, rngs=rngs)
+        self.backbone = build_backbone(config.architecture, spec.grid, config.condition_width, rngs=rngs)
         self.mean_head = VelocityHead(config, spec.channels, rngs=rngs)
         self.instantaneous_head = VelocityHead(config, spec.channels, rngs=rngs) if config.velocity_head else None
 
@@ -103,7 +105,9 @@ class VelocityNet(nnx.Module):
         conditioning: Conditioning,
     ) -> Velocity:
         """Velocities at z, over [r, t] and, from the auxiliary head if there is one, at t."""
-        condition = self.embedding(r, t, conditioning.label, conditioning.drop, conditioning.guidance)
+        condition = self.embedding(
+            r, t, conditioning.label, conditioning.drop, conditioning.guidance, conditioning.interval
+        )
         hidden = self.project_in(z)
         if self.project_local is not None:
             if conditioning.local is None:
