@@ -10,10 +10,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from meanflow_audio_codec.configs.methods import GuidanceConfig, ImprovedMeanFlowConfig, TimeConfig
+from meanflow_audio_codec.configs.methods import (
+    FixedGuidanceConfig,
+    GuidanceConfig,
+    ImprovedMeanFlowConfig,
+    MeanFlowConfig,
+    MethodConfig,
+    TimeConfig,
+)
+from meanflow_audio_codec.models.build import build_method
 from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.methods.guidance import guided_velocity, sample_drop, sample_scale
-from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
+from meanflow_audio_codec.models.methods.guidance import (
+    drop_labels,
+    fixed_guided_velocity,
+    guided_velocity,
+    sample_drop,
+    sample_scale,
+)
 from meanflow_audio_codec.models.velocity import Velocity
 
 
@@ -72,6 +85,12 @@ def test_labels_are_dropped_at_the_configured_rate() -> None:
     assert sample_drop(GuidanceConfig(label_drop_rate=1.0), 100, jax.random.key(0)).all()
 
 
+def test_without_labels_all_count_as_dropped_and_nobody_is_told() -> None:
+    conditioning, drop = drop_labels(GuidanceConfig(label_drop_rate=0.0), Conditioning(), 5, jax.random.key(0))
+    assert drop.all()
+    assert conditioning.drop is None
+
+
 def test_a_sampling_scale_that_was_not_trained_is_an_error() -> None:
     with pytest.raises(ValidationError, match=r"sampling_scale 3\.0 must not exceed max_scale 2\.0"):
         GuidanceConfig(max_scale=2.0, sampling_scale=3.0)
@@ -109,6 +128,36 @@ def test_examples_without_label_and_scale_one_keep_their_own_velocity() -> None:
     np.testing.assert_array_equal(unscaled, expected)
 
 
+@pytest.mark.parametrize("mixing", [0.0, 0.4, 0.92])
+def test_ordinary_guidance_is_the_fixed_point_of_the_fixed_target(mixing: float) -> None:
+    """v_c = w E + (1 - w) v_u again, with w the scale of the configuration however much of v_c is mixed in."""
+    expected, unconditional, _ = random_fields()
+    guidance, drop = FixedGuidanceConfig(scale=2.5, mixing=mixing), jnp.zeros(6, bool)
+    guided = 2.5 * expected - 1.5 * unconditional
+    target = fixed_guided_velocity(guidance, expected, guided, unconditional, drop)
+    np.testing.assert_allclose(target, guided, rtol=1e-12, atol=1e-12)
+    # Elsewhere the target moves with v_c by the mixing, which is less than one: the map contracts to that point.
+    moved = fixed_guided_velocity(guidance, expected, guided + 1.0, unconditional, drop)
+    np.testing.assert_allclose(moved - target, mixing, rtol=1e-12)
+
+
+def test_mixing_takes_noise_out_of_the_target() -> None:
+    """The line's own velocity counts omega = scale (1 - mixing): the paper's 0.2 and 0.92 make a scale of 2.5."""
+    zeros, drop = jnp.zeros((6, 2, 3)), jnp.zeros(6, bool)
+    target = fixed_guided_velocity(FixedGuidanceConfig(scale=2.5, mixing=0.92), zeros + 1.0, zeros, zeros, drop)
+    np.testing.assert_allclose(target, 0.2, rtol=1e-12)
+
+
+def test_the_fixed_target_of_examples_without_label_is_their_own_velocity() -> None:
+    expected, unconditional, _ = random_fields()
+    drop = jnp.arange(6) % 2 == 0
+    target = fixed_guided_velocity(
+        FixedGuidanceConfig(scale=2.5, mixing=0.4), expected, expected + 1.0, unconditional, drop
+    )
+    np.testing.assert_array_equal(target[::2], expected[::2])
+    assert np.abs(target[1::2] - expected[1::2]).max(axis=(1, 2)).min() > 0.1
+
+
 # What training settles on.
 
 CENTRES = (-1.0, 1.0)
@@ -130,13 +179,16 @@ def marginal_velocity(z: jax.Array, t: jax.Array) -> jax.Array:
     return (posterior * velocities).sum(axis=0)
 
 
-def guided_oracle(bend: jax.Array, *, guided: bool) -> Callable[..., Velocity]:
-    """Guided field where a label is given, marginal field where it is dropped, plus `bend` times three directions."""
+def guided_oracle(bend: jax.Array, *, guided: bool, fixed_scale: float = 1.0) -> Callable[..., Velocity]:
+    """Guided field where a label is given, marginal field where it is dropped, plus `bend` times three directions.
+
+    Of the scale that the network is told, if it is told one, else of `fixed_scale`.
+    """
 
     def net(z: jax.Array, r: jax.Array, t: jax.Array, conditioning: Conditioning) -> Velocity:
         assert conditioning.label is not None
         assert conditioning.drop is not None
-        scale = jnp.ones_like(t) if conditioning.guidance is None else conditioning.guidance
+        scale = jnp.full_like(t, fixed_scale) if conditioning.guidance is None else conditioning.guidance
         label, drop, w, t = (v[:, None, None] for v in (conditioning.label, conditioning.drop, scale, t))
         own = jnp.where(label == 0, class_velocity(z, t, CENTRES[0]), class_velocity(z, t, CENTRES[1]))
         marginal = marginal_velocity(z, t)
@@ -147,15 +199,18 @@ def guided_oracle(bend: jax.Array, *, guided: bool) -> Callable[..., Velocity]:
     return net
 
 
-def loss_slopes(*, guided: bool, max_scale: float) -> np.ndarray:
-    """Gradient of the loss with respect to `bend` at zero, once per key."""
-    method = ImprovedMeanFlow(
-        ImprovedMeanFlowConfig(
-            time=TimeConfig(equal_share=1.0),
-            guidance=GuidanceConfig(max_scale=max_scale, label_drop_rate=0.3),
-            adaptive_weight_power=0.0,
-        )
+def conditional(max_scale: float) -> MethodConfig:
+    """Improved mean flow at r = t with guidance as a condition."""
+    return ImprovedMeanFlowConfig(
+        time=TimeConfig(equal_share=1.0),
+        guidance=GuidanceConfig(max_scale=max_scale, label_drop_rate=0.3),
+        adaptive_weight_power=0.0,
     )
+
+
+def loss_slopes(config: MethodConfig, *, guided: bool, fixed_scale: float = 1.0) -> np.ndarray:
+    """Gradient of the loss with respect to `bend` at zero, once per key."""
+    method = build_method(config)
 
     def slope(key: jax.Array) -> jax.Array:
         label_key, data_key, loss_key = jax.random.split(key, 3)
@@ -163,7 +218,7 @@ def loss_slopes(*, guided: bool, max_scale: float) -> np.ndarray:
         x = jnp.array(CENTRES)[label][:, None, None] + SPREAD * jax.random.normal(data_key, (2048, 1, 1))
 
         def loss(bend: jax.Array) -> jax.Array:
-            net = guided_oracle(bend, guided=guided)
+            net = guided_oracle(bend, guided=guided, fixed_scale=fixed_scale)
             return method.loss(net, x, Conditioning(label=label), jnp.ones_like(x), loss_key)[0]
 
         return jax.grad(loss)(jnp.zeros(3))
@@ -177,9 +232,25 @@ def t_statistics(slopes: np.ndarray) -> np.ndarray:
 
 def test_the_guided_field_is_stationary_under_the_loss() -> None:
     """With labels at scale w, w E[v|z,c] + (1 - w) E[v|z]; without label, E[v|z]."""
-    assert t_statistics(loss_slopes(guided=True, max_scale=3.0)).max() < 4.0
+    assert t_statistics(loss_slopes(conditional(3.0), guided=True)).max() < 4.0
 
 
 def test_the_unguided_field_is_stationary_only_without_guidance() -> None:
-    assert t_statistics(loss_slopes(guided=False, max_scale=1.0)).max() < 4.0
-    assert t_statistics(loss_slopes(guided=False, max_scale=3.0))[1:].min() > 10.0
+    assert t_statistics(loss_slopes(conditional(1.0), guided=False)).max() < 4.0
+    assert t_statistics(loss_slopes(conditional(3.0), guided=False))[1:].min() > 10.0
+
+
+@pytest.mark.parametrize("mixing", [0.0, 0.6])
+@pytest.mark.parametrize("kind", [MeanFlowConfig, ImprovedMeanFlowConfig])
+def test_the_guided_field_is_stationary_under_fixed_guidance(
+    kind: type[MeanFlowConfig | ImprovedMeanFlowConfig], mixing: float
+) -> None:
+    """And one of another scale is not."""
+    config = kind(
+        time=TimeConfig(equal_share=1.0),
+        guidance=FixedGuidanceConfig(scale=3.0, mixing=mixing, label_drop_rate=0.3),
+        adaptive_weight_power=0.0,
+    )
+    assert t_statistics(loss_slopes(config, guided=True, fixed_scale=3.0)).max() < 4.0
+    if kind is MeanFlowConfig:
+        assert t_statistics(loss_slopes(config, guided=True, fixed_scale=2.5))[1:].min() > 6.0

@@ -16,7 +16,8 @@ from meanflow_audio_codec.configs.networks import ConvNeXtConfig, VelocityNetCon
 from meanflow_audio_codec.datasets.synthetic import instantaneous_velocity, marginal_scale, mean_velocity
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.base import adaptive_weight
-from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow, mean_velocity_and_derivative
+from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
+from meanflow_audio_codec.models.methods.mean_velocity import mean_velocity_and_derivative
 from meanflow_audio_codec.models.methods.times import num_equal, sample_times
 from meanflow_audio_codec.models.velocity import Velocity, VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec

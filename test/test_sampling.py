@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from meanflow_audio_codec.configs.methods import AutoencoderConfig, ImprovedMeanFlowConfig
+from meanflow_audio_codec.configs.methods import (
+    AdversarialConfig,
+    AutoencoderConfig,
+    FlowMatchingConfig,
+    ImprovedMeanFlowConfig,
+    MeanFlowConfig,
+    MethodConfig,
+)
 from meanflow_audio_codec.datasets.synthetic import instantaneous_velocity, mean_velocity
+from meanflow_audio_codec.models.build import build_method
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
@@ -129,3 +137,34 @@ def test_what_decoding_does_unless_told_otherwise() -> None:
     assert (AUTOENCODER.default_num_steps, AUTOENCODER.noise_scale) == (1, 0.0)
     assert isinstance(method, Method)
     assert isinstance(AUTOENCODER, Method)
+
+
+@pytest.mark.parametrize(
+    ("config", "per_step", "per_guided_step"),
+    [
+        (AutoencoderConfig(), 1, 1),
+        (AdversarialConfig(), 1, 1),
+        (FlowMatchingConfig(solver="euler"), 1, 2),
+        (FlowMatchingConfig(solver="midpoint"), 2, 4),
+        (FlowMatchingConfig(solver="heun"), 2, 4),
+        (MeanFlowConfig(), 1, 1),
+        (ImprovedMeanFlowConfig(), 1, 1),
+    ],
+)
+def test_the_evaluations_that_a_method_states_are_those_it_takes(
+    config: MethodConfig, per_step: int, per_guided_step: int
+) -> None:
+    method = build_method(config)
+    assert isinstance(method, Method)
+    calls = 0
+
+    def count(z: jax.Array, r: jax.Array, t: jax.Array, conditioning: Conditioning) -> Velocity:
+        nonlocal calls
+        calls += 1
+        return Velocity(jnp.zeros_like(z), None)
+
+    with jax.disable_jit():
+        for guided, per in ((False, per_step), (True, per_guided_step)):
+            conditioning, calls = Conditioning(guidance=jnp.full(1, 2.0) if guided else None), 0
+            sample(method, count, jnp.ones((1, 1, 1)), conditioning, num_steps=3)
+            assert calls == 3 * per == method.num_evaluations(3, guided=guided)

@@ -4,13 +4,25 @@ import jax
 from flax import nnx
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.methods import AutoencoderConfig, ImprovedMeanFlowConfig, MethodConfig
+from meanflow_audio_codec.configs.methods import (
+    AdversarialConfig,
+    AutoencoderConfig,
+    FlowMatchingConfig,
+    GuidanceConfig,
+    ImprovedMeanFlowConfig,
+    MeanFlowConfig,
+    MethodConfig,
+)
 from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
 from meanflow_audio_codec.models.fsq import FSQ
+from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
+from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
 from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
+from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.prior import GaussianPrior
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
@@ -21,13 +33,31 @@ def build_method(config: MethodConfig) -> Method:
     match config:
         case AutoencoderConfig():
             return Autoencoder(config)
+        case AdversarialConfig():
+            return Adversarial(config)
+        case FlowMatchingConfig():
+            return FlowMatching(config)
+        case MeanFlowConfig():
+            return MeanFlow(config)
         case ImprovedMeanFlowConfig():
             return ImprovedMeanFlow(config)
 
 
 def uses_guidance(config: MethodConfig) -> bool:
     """Whether the network is conditioned on a guidance scale."""
-    return isinstance(config, ImprovedMeanFlowConfig) and config.guidance.max_scale > 1.0
+    return _conditional_guidance(config) is not None
+
+
+def uses_guidance_interval(config: MethodConfig) -> bool:
+    """Whether the network is also conditioned on the interval of times in which guidance acts."""
+    guidance = _conditional_guidance(config)
+    return guidance is not None and guidance.condition_on_interval
+
+
+def _conditional_guidance(config: MethodConfig) -> GuidanceConfig | None:
+    """The guidance that is a condition of the network, if any is."""
+    guidance = config.guidance if isinstance(config, ImprovedMeanFlowConfig) else None
+    return guidance if isinstance(guidance, GuidanceConfig) and guidance.max_scale > 1.0 else None
 
 
 def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, key: jax.Array) -> CodecModel:
@@ -46,14 +76,25 @@ def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, k
         if config.prior is not None:
             prior = GaussianPrior(config.prior, spec, local_channels, rngs=rngs)
             local_channels = config.prior.architecture.width
-    decoder = VelocityNet(config.decoder, spec, local_channels, use_guidance=uses_guidance(config.method), rngs=rngs)
-    model = CodecModel(encoder, bottleneck, prior, decoder)
+    decoder = VelocityNet(
+        config.decoder,
+        spec,
+        local_channels,
+        use_guidance=uses_guidance(config.method),
+        use_guidance_interval=uses_guidance_interval(config.method),
+        rngs=rngs,
+    )
+    discriminator = None
+    if isinstance(config.method, AdversarialConfig):
+        # Drawn last, so that the other networks start as they would without it.
+        discriminator = build_discriminator(config.method.discriminator, len(spec.grid), rngs=rngs)
+    model = CodecModel(encoder, bottleneck, prior, decoder, discriminator)
     _, _, rest = nnx.split(model, nnx.Param, ...)
     if jax.tree.leaves(rest):
         raise ValueError("a network holds arrays that are not nnx.Param; compute constants in functions instead")
     return model
 
 
-def count_parameters(model: CodecModel) -> int:
+def count_parameters(model: nnx.Module) -> int:
     """Trainable floats."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))

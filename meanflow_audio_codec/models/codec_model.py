@@ -7,6 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from meanflow_audio_codec.models.bottleneck import Bottleneck, BottleneckOutput
+from meanflow_audio_codec.models.discriminator import Discriminator
 from meanflow_audio_codec.models.encoder import Encoder
 from meanflow_audio_codec.models.prior import GaussianPrior, Prediction
 from meanflow_audio_codec.models.velocity import VelocityNet
@@ -20,7 +21,10 @@ class LocalCondition(NamedTuple):
 
 
 class CodecModel(nnx.Module):
-    """Encoder, bottleneck, prior and decoder; without encoder and bottleneck, a generative model."""
+    """Encoder, bottleneck, prior and decoder; without encoder and bottleneck, a generative model.
+
+    The discriminator exists in adversarial training alone.
+    """
 
     def __init__(
         self,
@@ -28,11 +32,17 @@ class CodecModel(nnx.Module):
         bottleneck: Bottleneck | None,
         prior: GaussianPrior | None,
         decoder: VelocityNet,
+        discriminator: Discriminator | None = None,
     ):
         self.encoder = encoder
         self.bottleneck = bottleneck
         self.prior = prior
         self.decoder = decoder
+        self.discriminator = discriminator
+
+    def without_discriminator(self) -> "CodecModel":
+        """What encodes, decodes and samples: the networks of a published model."""
+        return CodecModel(self.encoder, self.bottleneck, self.prior, self.decoder)
 
     def encode(self, x: Float[Array, "b n c"], side: Float[Array, "b n s"]) -> BottleneckOutput:
         """Codes of normalised tokens.

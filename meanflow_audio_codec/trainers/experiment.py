@@ -19,17 +19,24 @@ from meanflow_audio_codec.preprocessing.normalization import (
     build_normalizer,
     fit_channel_normalizer,
 )
-from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
+from meanflow_audio_codec.preprocessing.specs import SignalSpec
+from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer, segment_signal
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the training loop works on."""
+    """What the training loop works on.
+
+    `tokenizer` is that of the data's examples; `segment_tokenizer` that of the tokens the networks see at a time, which
+    is the same unless the configuration cuts segments.
+    """
 
     config: ExperimentConfig
     training_data: Dataset
     validation_data: Dataset
     tokenizer: Tokenizer
+    segment_signal: SignalSpec
+    segment_tokenizer: Tokenizer
     normalizer: TokenNormalizer
     method: Method
     model: CodecModel
@@ -59,13 +66,35 @@ def build_experiment(
             f"decoder.num_classes is {config.decoder.num_classes}, but the data has {training_data.num_classes} classes"
         )
     tokenizer = build_tokenizer(config.tokenizer, training_data.spec)
+    segment, segment_tokenizer = training_data.spec, tokenizer
+    if config.segment_tokens is not None:
+        segment = segment_signal(config.tokenizer, training_data.spec, config.segment_tokens)
+        segment_tokenizer = build_tokenizer(config.tokenizer, segment)
+        if segment_tokenizer.spec.num_tokens > tokenizer.spec.num_tokens:
+            raise InputError(
+                f"segment_tokens is {config.segment_tokens}, but a crop has {tokenizer.spec.num_tokens} tokens: "
+                "raise dataset.crop_samples"
+            )
     if normalizer_state is None:
         normalizer_state = {}
         if isinstance(config.normalization, ChannelStatisticsConfig):
-            batches = (
-                jnp.asarray(training_data.batch(step).signal) for step in range(config.normalization.fit_batches)
+            # The same for all seeds: a constant of the data, not of the run.
+            data = build_dataset(
+                config.dataset, "train", data_directory=data_directory, batch_size=training.batch_size, seed=0
             )
-            normalizer_state = fit_channel_normalizer(tokenizer.tokenize(batch) for batch in batches).state()
+            batches = (jnp.asarray(data.batch(step).signal) for step in range(config.normalization.fit_batches))
+            tokens = (tokenizer.tokenize(batch) for batch in batches)
+            normalizer_state = fit_channel_normalizer(tokens, config.normalization.compression_power).state()
     normalizer = build_normalizer(config.normalization, tokenizer.spec, training_data.spec, normalizer_state)
-    model = build_model(config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(training.seed))
-    return Experiment(config, training_data, validation_data, tokenizer, normalizer, build_method(config.method), model)
+    spec = segment_tokenizer.spec
+    return Experiment(
+        config,
+        training_data,
+        validation_data,
+        tokenizer,
+        segment,
+        segment_tokenizer,
+        normalizer,
+        build_method(config.method),
+        build_model(config, spec, len(normalizer.side_levels), jax.random.key(training.seed)),
+    )

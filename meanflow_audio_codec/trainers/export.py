@@ -17,8 +17,8 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
     pretrained = PretrainedModel(
         name=experiment.config.name,
         config=experiment.config,
-        signal=experiment.training_data.spec,
-        tokenizer=experiment.tokenizer,
+        signal=experiment.segment_signal,
+        tokenizer=experiment.segment_tokenizer,
         normalizer=experiment.normalizer,
         method=experiment.method,
         model=model,
@@ -26,13 +26,15 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
         weights_hash=b"\0" * 8,
     )
     data = experiment.training_data
+    # Tables are for files, which hold streams of frames; models of segments code with tables of their own.
+    is_file_codec = model.encoder is not None and experiment.config.segment_tokens is None
     save_pretrained(
         folder,
         config=experiment.config,
-        signal=experiment.training_data.spec,
+        signal=experiment.segment_signal,
         normalizer=experiment.normalizer,
         model=model,
-        entropy=_fit_tables(pretrained, data) if model.encoder is not None and isinstance(data, AudioFolder) else {},
+        entropy=_fit_tables(pretrained, data) if is_file_codec and isinstance(data, AudioFolder) else {},
     )
 
 

@@ -51,8 +51,10 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
     run_directory.mkdir(parents=True, exist_ok=True)
     _write_once(run_directory / "config.json", to_json(config))
     _write_once(run_directory / "normalizer.json", json.dumps(experiment.normalizer.state()))
-    optimizer = make_optimizer(config.optimizer, config.training.num_steps)
-    loss_function = make_loss(experiment.tokenizer, experiment.normalizer, experiment.method, config.training)
+    optimizer = make_optimizer(config.optimizer, config.training.num_steps, config.method)
+    loss_function = make_loss(
+        experiment.tokenizer, experiment.segment_tokenizer, experiment.normalizer, experiment.method, config.training
+    )
     train_step = make_train_step(loss_function, optimizer, config.training)
     validate = _make_validation(experiment, jax.jit(loss_function))
 
@@ -78,7 +80,8 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
             )
         progress.update(step, figures)
 
-    description = f"{config.name}: {count_parameters(experiment.model) / 1e6:.2f} M parameters"
+    num_parameters = count_parameters(experiment.model.without_discriminator())
+    description = f"{config.name}: {num_parameters / 1e6:.2f} M parameters"
     total = config.training.num_steps
     with (
         closing(MetricsLog(run_directory, first_step)) as log,
@@ -132,7 +135,8 @@ def _make_validation(experiment: Experiment, loss_function: Callable) -> Callabl
         for index in range(count):
             batch = experiment.validation_data.batch(index)
             key = jax.random.fold_in(jax.random.key(config.training.seed + 1), index)
-            _, metrics = loss_function(state.ema_model, jnp.asarray(batch.signal), _labels(config, batch), key)
+            signal, label = jnp.asarray(batch.signal), _labels(config, batch)
+            _, metrics = loss_function(state.ema_model, signal, label, key, state.step)
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + float(value) / count
         log.write(step, totals, prefix="validation")

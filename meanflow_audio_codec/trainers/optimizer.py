@@ -1,9 +1,14 @@
-"""AdamW with warm-up, schedule and clipping."""
+"""AdamW with warm-up, schedule and clipping; Adam for a discriminator."""
 
 import jax
 import optax
 
 from meanflow_audio_codec.configs.experiment import OptimizerConfig
+from meanflow_audio_codec.configs.methods import AdversarialConfig, MethodConfig
+
+# Of the discriminator: short memories, for its task changes with every step of the other networks (EnCodec, VQGAN).
+DISCRIMINATOR_BETAS = (0.5, 0.9)
+DISCRIMINATOR = jax.tree_util.GetAttrKey("discriminator")  # where `CodecModel` keeps it
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
@@ -19,9 +24,14 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
     return optax.join_schedules([warmup, rest], [config.warmup_steps])
 
 
-def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """Clipping by global norm, then AdamW; biases and other vectors are not decayed."""
-    return optax.chain(
+def make_optimizer(
+    config: OptimizerConfig, num_steps: int, method: MethodConfig | None = None
+) -> optax.GradientTransformation:
+    """Clipping by global norm, then AdamW; biases and other vectors are not decayed.
+
+    Under the adversarial method the discriminator is clipped apart and has moments and a learning rate of its own.
+    """
+    networks = optax.chain(
         optax.clip_by_global_norm(config.max_gradient_norm),
         optax.adamw(
             learning_rate_schedule(config, num_steps),
@@ -30,4 +40,20 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
             weight_decay=config.weight_decay,
             mask=lambda parameters: jax.tree.map(lambda leaf: leaf.ndim > 1, parameters),
         ),
+    )
+    if not isinstance(method, AdversarialConfig):
+        return networks
+    schedule, share = learning_rate_schedule(config, num_steps), method.learning_rate_share
+    # Without weight decay: weights without a gradient, as before `start_step`, stay as they are.
+    discriminator = optax.chain(
+        optax.clip_by_global_norm(config.max_gradient_norm),
+        optax.adam(lambda step: share * schedule(step), *DISCRIMINATOR_BETAS),
+    )
+    return optax.partition({"networks": networks, "discriminator": discriminator}, _owner)
+
+
+def _owner(model: optax.Params) -> optax.Params:
+    """For every weight, which of the two optimisers it belongs to."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "discriminator" if path[0] == DISCRIMINATOR else "networks", model
     )

@@ -12,56 +12,93 @@ from meanflow_audio_codec.configs.experiment import TrainingConfig
 from meanflow_audio_codec.models.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.methods.base import Method, Metrics
+from meanflow_audio_codec.models.methods.adversarial import Adversarial
+from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
 from meanflow_audio_codec.trainers.state import TrainState
 
 Signal = Float[Array, "b *signal"]
 Labels = Int[Array, " b"] | None
+Step = Int[Array, ""]
 TrainStep = Callable[[TrainState, Signal, Labels, PRNGKeyArray], tuple[TrainState, Metrics]]
-LossFunction = Callable[[CodecModel, Signal, Labels, PRNGKeyArray], tuple[Float[Array, ""], Metrics]]
+LossFunction = Callable[[CodecModel, Signal, Labels, PRNGKeyArray, Step], tuple[Float[Array, ""], Metrics]]
 
 
 def make_loss(
-    tokenizer: Tokenizer, normalizer: TokenNormalizer, method: Method, training: TrainingConfig
+    tokenizer: Tokenizer,
+    segment_tokenizer: Tokenizer,
+    normalizer: TokenNormalizer,
+    method: Method,
+    training: TrainingConfig,
 ) -> LossFunction:
-    """The training loss of a model on signals: tokens, codes, prior and method in one function.
+    """The training loss of a model on signals: tokens, codes, prior, method and adversary in one function.
+
+    The networks see the middle tokens of a signal, as many as those of `segment_tokenizer`. The last argument of the
+    loss is the number of steps made before.
 
     `objective` among the metrics is what validation compares checkpoints by: the un-weighted loss of the method, since
     the adaptively weighted one is nearly constant by construction; but with a prior the prior's own losses, since the
-    flow's target is then a residual that grows whiter, and its loss larger, the better the prior becomes.
+    flow's target is then a residual that grows whiter, and its loss larger, the better the prior becomes; and under an
+    adversary the latest weights.
+
+    Raises:
+        ValueError: a segment has more tokens than a signal, or an adversarial method comes without discriminator.
     """
+    num_tokens = segment_tokenizer.spec.num_tokens
+    first = (tokenizer.spec.num_tokens - num_tokens) // 2
+    if first < 0:
+        raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
 
     def loss_function(
-        model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray
+        model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
     ) -> tuple[Float[Array, ""], Metrics]:
-        x, side_indices = normalizer.normalize(tokenizer.tokenize(signal))
+        tokens = tokenizer.tokenize(signal)
+        if segment_tokenizer.spec != tokenizer.spec:
+            tokens = tokens[:, first : first + num_tokens]
+        x, side_indices = normalizer.normalize(tokens)
         side = normalizer.features(side_indices)
         weight = normalizer.loss_weight(side_indices)
         metrics: Metrics = {}
-        loss, objective, local = jnp.zeros(()), None, None
+        loss, objective, local, prediction = jnp.zeros(()), None, None, None
         if model.bottleneck is not None:
             encoded = model.encode(x, side)
             metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
             condition = model.condition(encoded.latent, side)
-            local = condition.features
-            if condition.prediction is not None:
-                squared_error = condition.prediction.squared_error(x, weight)
-                scale_loss = condition.prediction.scale_loss(x, weight)
+            local, prediction = condition.features, condition.prediction
+            if prediction is not None:
+                squared_error = prediction.squared_error(x, weight)
+                scale_loss = prediction.scale_loss(x, weight)
                 metrics |= {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
                 loss = loss + training.prior_loss_weight * (squared_error + scale_loss)
                 objective = squared_error + scale_loss
                 # The flow must not move the prediction to make its own task easier.
-                x = jax.lax.stop_gradient(condition.prediction.standardize(x))
+                prediction = jax.lax.stop_gradient(prediction)
+                x = prediction.standardize(x)
             if training.detach_condition:
                 local = jax.lax.stop_gradient(local)
-        method_loss, method_metrics = method.loss(model.decoder, x, Conditioning(label=label, local=local), weight, key)
-        metrics |= method_metrics
-        if objective is not None:
-            metrics["objective"] = objective
-        metrics["loss"] = loss + method_loss
-        return loss + method_loss, metrics
+        conditioning = Conditioning(label=label, local=local)
+        if not isinstance(method, Adversarial):
+            method_loss, method_metrics = method.loss(model.decoder, x, conditioning, weight, key)
+            if objective is not None:
+                method_metrics["objective"] = objective
+            loss = loss + method_loss
+            return loss, metrics | method_metrics | {"loss": loss}
+
+        def to_signal(tokens: Tokens) -> Signal:
+            if prediction is not None:
+                tokens = prediction.restore(tokens)
+            return segment_tokenizer.detokenize(normalizer.denormalize(tokens, side_indices))
+
+        if model.discriminator is None:
+            raise ValueError("adversarial training needs a discriminator: build the model of this configuration")
+        reconstruction = method.reconstruct(model.decoder, x, conditioning)
+        method_loss, discriminator_loss, method_metrics = method.game(
+            model.discriminator, x, reconstruction, weight, to_signal, step
+        )
+        metrics["loss"] = loss + method_metrics["reconstruction_loss"]
+        # One sum for both sides of the game: neither term has a gradient in the weights of the other side.
+        return loss + method_loss + discriminator_loss, metrics | method_metrics
 
     return loss_function
 
@@ -76,13 +113,17 @@ def make_train_step(
         state: TrainState, signal: Signal, label: Labels, run_key: PRNGKeyArray
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(run_key, state.step)
-        (_, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.model, signal, label, key)
+        (_, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(
+            state.model, signal, label, key, state.step
+        )
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.model)  # pyright: ignore[reportArgumentType]
         model = optax.apply_updates(state.model, updates)  # pyright: ignore[reportArgumentType]
         # The average forgets its start quickly: decay grows to its final value over the first steps.
         decay = jnp.minimum(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema_model = jax.tree.map(lambda average, new: decay * average + (1.0 - decay) * new, state.ema_model, model)
-        metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)}
+        metrics = metrics | {"gradient_norm": optax.tree.norm(gradient.without_discriminator())}
+        if gradient.discriminator is not None:  # clipped apart, so logged apart
+            metrics["discriminator_gradient_norm"] = optax.tree.norm(gradient.discriminator)
         return TrainState(state.step + 1, model, ema_model, opt_state), metrics  # pyright: ignore[reportArgumentType]
 
     return train_step

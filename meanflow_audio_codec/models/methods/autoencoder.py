@@ -31,6 +31,11 @@ class Autoencoder:
         """Any temperature gives the same, for there is no noise to scale."""
         return 1.0
 
+    def num_evaluations(self, num_steps: int, *, guided: bool) -> int:
+        """One per step, of which more than one make no sense."""
+        del guided  # there is nothing to guide
+        return num_steps
+
     def loss(
         self, net: VelocityFunction, x: Tokens, conditioning: Conditioning, weight: LossWeight, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Metrics]:

@@ -39,12 +39,16 @@ class Method(Protocol):
 
     @property
     def default_num_steps(self) -> int:
-        """Network evaluations used by decoding unless told otherwise."""
+        """Steps of decoding unless told otherwise."""
         ...
 
     @property
     def default_temperature(self) -> float:
         """Factor on the initial noise used by decoding unless told otherwise."""
+        ...
+
+    def num_evaluations(self, num_steps: int, *, guided: bool) -> int:
+        """Network evaluations that decoding in `num_steps` steps takes, with or without a guidance scale."""
         ...
 
     def loss(

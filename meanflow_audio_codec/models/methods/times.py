@@ -2,10 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from meanflow_audio_codec.configs.methods import TimeConfig
 from meanflow_audio_codec.models.methods.base import Time
+
+
+def sample_logit_normal(
+    mean: float, standard_deviation: float, shape: tuple[int, ...], key: PRNGKeyArray
+) -> Float[Array, "*shape"]:
+    """Values in (0, 1) whose logits are normal."""
+    return jax.nn.sigmoid(mean + standard_deviation * jax.random.normal(key, shape))
 
 
 def num_equal(config: TimeConfig, batch_size: int) -> int:
@@ -18,6 +25,6 @@ def sample_times(config: TimeConfig, batch_size: int, key: PRNGKeyArray) -> tupl
 
     Source: arXiv 2505.13447, section 4.3, "Sampling time steps (r, t)".
     """
-    draws = jax.nn.sigmoid(config.mean + config.standard_deviation * jax.random.normal(key, (2, batch_size)))
+    draws = sample_logit_normal(config.mean, config.standard_deviation, (2, batch_size), key)
     r, t = draws.min(axis=0), draws.max(axis=0)
     return jnp.where(jnp.arange(batch_size) < num_equal(config, batch_size), t, r), t
