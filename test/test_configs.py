@@ -94,8 +94,8 @@ def bad(**changes: Any) -> dict[str, Any]:
         (bad(training__batch_size="many"), ["training.batch_size", "integer"]),
         (bad(optimizer__learning_rate=float("nan")), ["optimizer.learning_rate", "finite"]),
         (bad(optimizer__schedule="linear"), ["optimizer.schedule", "'constant' or 'cosine'"]),
-        (bad(decoder__architecture__kernel_size=4), ["decoder.architecture.kernel_size", "must be odd"]),
-        (bad(decoder__architecture__gelu="fast"), ["decoder.architecture.gelu", "'exact' or 'tanh'"]),
+        (bad(decoder__architecture__kernel_size=4), ["decoder.architecture.convnext.kernel_size", "must be odd"]),
+        (bad(decoder__architecture__gelu="fast"), ["decoder.architecture.convnext.gelu", "'exact' or 'tanh'"]),
         (bad(bottleneck__levels=[5, 1]), ["bottleneck.levels.1", "greater than or equal to 2"]),
         (bad(tokenizer__kind="wavelet"), ["tokenizer", "wavelet", "'mdct', 'reshape'"]),
         (bad(tokenizer__hop_length=321), ["tokenizer.mdct.hop_length", "multiple of 2"]),
@@ -156,7 +156,7 @@ def test_overrides_set_exactly_what_they_name() -> None:
             "bottleneck.levels=[3,3]",
             "name=a.b-c",
             "decoder.architecture.gelu=exact",
-            "dataset.label_column=speaker",
+            'dataset.label_columns=["speaker"]',
             "decoder.velocity_head=true",
         ],
     )
@@ -167,7 +167,7 @@ def test_overrides_set_exactly_what_they_name() -> None:
         "bottleneck.levels": (3, 3),
         "name": "a.b-c",
         "decoder.architecture.gelu": "exact",
-        "dataset.label_column": "speaker",
+        "dataset.label_columns": ("speaker",),
         "decoder.velocity_head": True,
     }
 

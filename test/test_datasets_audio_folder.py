@@ -60,9 +60,9 @@ def labels_of(batch: Batch) -> np.ndarray:
 
 
 def test_a_batch_depends_on_seed_and_step_alone(folder: Path) -> None:
-    data = dataset(folder, gain_range_db=(-6.0, 6.0), label_column="word")
+    data = dataset(folder, gain_range_db=(-6.0, 6.0), label_columns=("word",))
     forward = [data.batch(step) for step in range(4)]
-    again = dataset(folder, gain_range_db=(-6.0, 6.0), label_column="word")
+    again = dataset(folder, gain_range_db=(-6.0, 6.0), label_columns=("word",))
     for step in (3, 1, 0, 2):
         repeated = again.batch(step)
         np.testing.assert_array_equal(repeated.signal, forward[step].signal)
@@ -115,7 +115,7 @@ def test_gain_changes_the_level_within_its_range_and_nothing_else(folder: Path) 
 
 
 def test_evaluation_gives_the_centre_of_every_clip_once_and_masks_the_rest(folder: Path) -> None:
-    data = dataset(folder, batch_size=3, label_column="word")
+    data = dataset(folder, batch_size=3, label_columns=("word",))
     batches = list(data.evaluation())
     assert [batch.mask.tolist() for batch in batches] == [[True] * 3, [True, False, False]]
     assert not batches[1].signal[1:].any()
@@ -133,11 +133,58 @@ def test_evaluation_gives_the_centre_of_every_clip_once_and_masks_the_rest(folde
 
 
 def test_classes_are_those_of_all_splits(folder: Path) -> None:
-    data = dataset(folder, split="valid", label_column="speaker")
+    data = dataset(folder, split="valid", label_columns=("speaker",))
     assert data.class_names == ("ann", "bob", "cid")
     assert labels_of(data.batch(0)).tolist() == [1] * 5
     assert dataset(folder).num_classes == 0
     assert dataset(folder).batch(0).label is None
+
+
+def test_folders_that_name_their_labels_differently_share_one_list_of_classes(folder: Path, tmp_path: Path) -> None:
+    more = tmp_path / "data" / "more"
+    write_ramp(more / "a.wav", 1, 1500)
+    write_ramp(more / "b.wav", 1, 1500)
+    (more / "manifest.csv").write_text("path,split,word,term\na.wav,train,,maybe\nb.wav,test,yes,\n")
+    data = dataset(folder, folders=(folder, more), label_columns=("term", "word"))
+    assert data.class_names == ("maybe", "no", "yes")
+    batches = list(data.evaluation())
+    labels = np.concatenate([labels_of(batch)[batch.mask] for batch in batches])
+    assert [(row.get("term") or row["word"]) for _, _, row in data.clips()] == [data.class_names[i] for i in labels]
+    # The first column with a value counts.
+    (more / "manifest.csv").write_text("path,split,word,term\na.wav,train,no,maybe\nb.wav,test,yes,\n")
+    first, last = (replace(data, folders=(more,), label_columns=c) for c in (("word", "term"), ("term", "word")))
+    assert (first.class_names, last.class_names) == (("no", "yes"), ("maybe", "yes"))
+    with pytest.raises(InputError, match=r"more/a\.wav has no value in the manifest column 'wrod' or 'mood'"):
+        replace(data, folders=(more,), label_columns=("wrod", "mood")).batch(0)
+
+
+def test_a_level_scales_every_clip_as_a_whole_up_to_full_scale(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    sounds = {"quiet": 0.01 * random.uniform(-1, 1, 3000), "silent": np.zeros(2000), "spike": np.zeros(2500)}
+    sounds["spike"][700] = 0.5
+    (tmp_path / "levels").mkdir()
+    for name, sound in sounds.items():
+        soundfile.write(tmp_path / "levels" / f"{name}.wav", sound, RATE, subtype="PCM_16")
+    plain = dataset(tmp_path / "levels", split="all")
+    levelled = replace(plain, level_dbfs=-20.0)
+    before, after = ({name: clip for name, clip, _ in data.clips()} for data in (plain, levelled))
+    quiet, silent, spike = (after[f"levels/{name}.wav"] for name in sounds)
+    np.testing.assert_allclose(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))), 0.1, rtol=1e-5)
+    original = before["levels/quiet.wav"]
+    np.testing.assert_allclose(quiet, original * (quiet @ original / (original @ original)), rtol=1e-5, atol=1e-9)
+    assert not silent.any()
+    # At -20 dB the single sample would have to reach 5.
+    assert (spike[700], np.count_nonzero(spike)) == (1.0, 1)
+    # Crops are parts of the levelled clip, in evaluation and in training, before the random gain.
+    np.testing.assert_array_equal(next(iter(levelled.evaluation())).signal[0], quiet[1000:2000])
+    signal, raw = levelled.batch(0).signal, plain.batch(0).signal
+    present = raw.any(axis=1)
+    ratio = np.abs(signal[present]).max(axis=1) / np.abs(raw[present]).max(axis=1)
+    expected = np.array([np.abs(quiet).max() / np.abs(original).max(), 2.0])
+    assert np.abs(ratio[:, None] / expected - 1.0).min(axis=1).max() < 1e-3
+    assert levelled.pack_path == plain.pack_path
+    with pytest.raises(ValueError, match="level_dbfs"):
+        replace(plain, level_dbfs=1.0)
 
 
 def test_manifest_splits_are_disjoint_by_speaker_and_cover_everything(folder: Path) -> None:
@@ -232,7 +279,7 @@ def test_the_pack_is_made_once_and_again_when_a_source_changes(folder: Path) -> 
 
 def test_an_existing_pack_needs_neither_sources_nor_audio_libraries(folder: Path, tmp_path: Path) -> None:
     pack_file = tmp_path / "voices.pack"
-    expected = dataset(folder, pack_file=pack_file, label_column="word").batch(7)
+    expected = dataset(folder, pack_file=pack_file, label_columns=("word",)).batch(7)
     script = f"""
 import sys
 sys.modules["soundfile"] = sys.modules["soxr"] = None
@@ -240,7 +287,7 @@ from pathlib import Path
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 for folders in ((), (Path("gone"),)):
     batch = AudioFolder(folders=folders, sample_rate={RATE}, crop_samples=1000, batch_size=5, seed=3,
-                        label_column="word", pack_file=Path(sys.argv[1])).batch(7)
+                        label_columns=("word",), pack_file=Path(sys.argv[1])).batch(7)
     sys.stdout.write(f"{{batch.signal.sum():.9g}} {{batch.label.tolist()}}\\n")
 """
     result = subprocess.run(

@@ -99,3 +99,13 @@ def test_packs_a_folder_and_says_where(directory: Path, capsys: pytest.CaptureFi
         run("--data-dir", str(directory), "--pack", "voices", "--sample-rate", "0")
     with pytest.raises(InputError, match="is not a folder"):
         run("--data-dir", str(directory), "--pack", "nothing")
+
+
+def test_label_columns_may_be_named_one_after_the_other(directory: Path, capsys: pytest.CaptureFixture) -> None:
+    rows = "path,split,digit,word\nvoices/a.wav,test,7,\nvoices/b.flac,train,,snow\n"
+    (directory / "voices" / "manifest.csv").write_text(rows)
+    words = ("--data-dir", str(directory), "--pack", "voices", "--json", "--label-column", "digit")
+    assert run(*words, "--label-column", "word") == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == ["7", "snow"]
+    with pytest.raises(InputError, match=r"b\.flac has no value in the manifest column 'digit'"):
+        run(*words)

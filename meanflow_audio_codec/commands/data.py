@@ -17,7 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", metavar="FOLDER", help="pack a folder below the data directory for training")
     parser.add_argument("--sample-rate", type=int, default=16_000, metavar="HZ", help="of the pack (16000)")
     parser.add_argument("--split", default="train", help="train (default), valid, test, or all: of the pack")
-    parser.add_argument("--label-column", metavar="COLUMN", help="manifest column whose values are the pack's labels")
+    parser.add_argument(
+        "--label-column",
+        metavar="COLUMN",
+        action="append",
+        help="manifest column whose values are the pack's labels; given again, for rows without a value in the first",
+    )
     parser.add_argument("--pack-file", type=Path, metavar="FILE", help="where to write the pack, instead of the cache")
 
 
@@ -50,7 +55,7 @@ def _pack(arguments: argparse.Namespace, directory: Path) -> int:
         crop_samples=1,
         batch_size=1,
         split=arguments.split,
-        label_column=arguments.label_column,
+        label_columns=tuple(arguments.label_column or ()),
         pack_file=arguments.pack_file,
     )
     clips, hours = len(dataset.pack.names), len(dataset.pack.samples) / arguments.sample_rate / 3600.0

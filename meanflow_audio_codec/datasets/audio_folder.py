@@ -26,8 +26,13 @@ class AudioFolder:
     again when a source file changes. If `pack_file` exists and `folders` is empty or none of them exists, the pack is
     used as it is: training needs neither the original files nor an audio library.
 
-    `where` keeps the clips whose manifest columns have the given values; the values of `label_column`, over all splits
-    and sorted, are the classes. `gain_range_db` scales every training crop by a random gain, without clipping.
+    `where` keeps the clips whose manifest columns have the given values. The label of a clip is the value of the first
+    of `label_columns` in which its manifest row has one; these values, over all splits and sorted, are the classes.
+
+    `level_dbfs` scales every clip to this root mean square over the whole clip (dB relative to full scale), also in
+    evaluation and `clips()`. A clip that would then exceed full scale is scaled down as a whole to a peak of 1, so it
+    stays below the level; a silent clip stays silent. `gain_range_db` further scales every training crop by a random
+    gain, without clipping.
     """
 
     folders: tuple[Path, ...]
@@ -37,7 +42,8 @@ class AudioFolder:
     split: str = "train"
     seed: int = 0
     where: tuple[tuple[str, str], ...] = ()
-    label_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    level_dbfs: float | None = None
     gain_range_db: tuple[float, float] = (0.0, 0.0)
     pack_file: Path | None = None
 
@@ -48,6 +54,8 @@ class AudioFolder:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, but is {self.seed}")
+        if self.level_dbfs is not None and self.level_dbfs > 0.0:
+            raise ValueError(f"level_dbfs must not be above full scale, 0 dB, but is {self.level_dbfs}")
         if self.gain_range_db[0] > self.gain_range_db[1]:
             raise ValueError(f"gain_range_db must be (lowest, highest), not {self.gain_range_db}")
 
@@ -58,14 +66,14 @@ class AudioFolder:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Values of the label column over all splits, sorted; the label is the index."""
+        """Values of the label columns over all splits, sorted; the label is the index."""
         return self.pack.class_names
 
     @property
     def num_classes(self) -> int:
-        """Number of labels; 0 without a label column."""
+        """Number of labels; 0 without label columns."""
         # Without labels the pack is not needed to know.
-        return 0 if self.label_column is None else len(self.class_names)
+        return len(self.class_names) if self.label_columns else 0
 
     @property
     def pack_path(self) -> Path:
@@ -129,7 +137,7 @@ class AudioFolder:
     def clips(self) -> Iterator[tuple[str, Float[np.ndarray, " samples"], dict[str, str]]]:
         """Every whole clip of the split in the order of names: its name, samples and manifest row."""
         for clip, (name, row) in enumerate(zip(self.pack.names, self.pack.rows, strict=True)):
-            yield name, self.pack.read(clip, 0, int(self.pack.lengths[clip])), dict(row)
+            yield name, self._read(clip, 0, int(self.pack.lengths[clip])), dict(row)
 
     @property
     def _request(self) -> dict:
@@ -138,7 +146,7 @@ class AudioFolder:
             "sample_rate": self.sample_rate,
             "split": self.split,
             "where": [list(pair) for pair in self.where],
-            "label_column": self.label_column,
+            "label_columns": list(self.label_columns),
         }
 
     def _crop(self, clip: int | np.integer, fraction: float | np.floating) -> Float[np.ndarray, " samples"]:
@@ -147,17 +155,35 @@ class AudioFolder:
         slack = abs(length - self.crop_samples)
         offset = min(int(fraction * (slack + 1)), slack)
         if length >= self.crop_samples:
-            return self.pack.read(int(clip), offset, self.crop_samples)
+            return self._read(int(clip), offset, self.crop_samples)
         crop = np.zeros(self.crop_samples, np.float32)
-        crop[offset : offset + length] = self.pack.read(int(clip), 0, length)
+        crop[offset : offset + length] = self._read(int(clip), 0, length)
         return crop
+
+    def _read(self, clip: int, start: int, length: int) -> Float[np.ndarray, " length"]:
+        samples = self.pack.read(clip, start, length)
+        return samples if self._gains is None else samples * self._gains[clip]
+
+    @cached_property
+    def _gains(self) -> Float[np.ndarray, " clips"] | None:
+        """What brings each clip to the level asked for."""
+        if self.level_dbfs is None:
+            return None
+        gains = np.ones(len(self.pack.names), np.float32)
+        for clip, length in enumerate(self.pack.lengths):
+            samples = self.pack.read(clip, 0, int(length))
+            peak = float(np.abs(samples).max(initial=0.0))
+            if peak > 0.0:
+                level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+                gains[clip] = min(10.0 ** (self.level_dbfs / 20.0) / level, 1.0 / peak)
+        return gains
 
     @cached_property
     def _labels(self) -> Int[np.ndarray, " clips"] | None:
-        if self.label_column is None:
+        if not self.label_columns:
             return None
         index = {name: number for number, name in enumerate(self.class_names)}
-        return np.array([index[row[self.label_column]] for row in self.pack.rows], np.int32)
+        return np.array([index[_label(row, self.label_columns)] for row in self.pack.rows], np.int32)
 
     def _label(self, clips: Int[np.ndarray, " b"]) -> Int[np.ndarray, " b"] | None:
         return None if self._labels is None else self._labels[clips]
@@ -171,10 +197,16 @@ class AudioFolder:
                 f"two of the folders {', '.join(map(str, self.folders))} hold files of the same name: rename"
             )
         class_names: tuple[str, ...] = ()
-        if self.label_column is not None:
+        if self.label_columns:
             labelled = [source for source in every if all(source.row.get(c) == v for c, v in self.where)]
             for source in labelled:
-                if not source.row.get(self.label_column):
-                    raise InputError(f"{source.name} has no value in the manifest column {self.label_column!r}")
-            class_names = tuple(sorted({source.row[self.label_column] for source in labelled}))
+                if not _label(source.row, self.label_columns):
+                    columns = " or ".join(map(repr, self.label_columns))
+                    raise InputError(f"{source.name} has no value in the manifest column {columns}")
+            class_names = tuple(sorted({_label(source.row, self.label_columns) for source in labelled}))
         return select(every, self.split, self.where), class_names
+
+
+def _label(row: dict[str, str], columns: tuple[str, ...]) -> str:
+    """The value of the first column that has one; empty if none has."""
+    return next((row[column] for column in columns if row.get(column)), "")

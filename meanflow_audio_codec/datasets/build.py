@@ -9,12 +9,14 @@ from meanflow_audio_codec.configs.data import (
     GaussianConfig,
     MnistConfig,
     SyntheticAudioConfig,
+    SyntheticImagesConfig,
 )
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.base import Dataset
 from meanflow_audio_codec.datasets.data_directory import find_data_directory
 from meanflow_audio_codec.datasets.mnist import Mnist
 from meanflow_audio_codec.datasets.synthetic import GaussianDataset, SyntheticAudio
+from meanflow_audio_codec.datasets.synthetic_images import SyntheticImages
 
 Split = Literal["train", "valid", "test"]
 
@@ -39,10 +41,13 @@ def build_dataset(
                 seed=seed,
                 # Gain augmentation is for training: scores are of the recordings as they are.
                 gain_range_db=config.gain_range_db if split == "train" else (0.0, 0.0),
-                label_column=config.label_column,
+                label_columns=config.label_columns,
+                level_dbfs=config.level_dbfs,
             )
         case MnistConfig():
             return Mnist(data_directory=data_directory, split=split, batch_size=batch_size, seed=seed)
+        case SyntheticImagesConfig():
+            return SyntheticImages(split=split, batch_size=batch_size, seed=seed)
         case SyntheticAudioConfig():
             return SyntheticAudio(
                 sample_rate=config.sample_rate,

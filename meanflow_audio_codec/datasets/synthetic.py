@@ -50,7 +50,7 @@ class GaussianDataset:
 
     def __post_init__(self) -> None:
         """Check the name of the split."""
-        _random(self.seed, self.split, 0)
+        keyed_generator(self.seed, self.split, 0)
 
     @property
     def spec(self) -> SignalSpec:
@@ -64,7 +64,9 @@ class GaussianDataset:
 
     def batch(self, step: int) -> Batch:
         """Fresh values for each step."""
-        values = _random(self.seed, self.split, step).standard_normal((self.batch_size, *self.shape), np.float32)
+        values = keyed_generator(self.seed, self.split, step).standard_normal(
+            (self.batch_size, *self.shape), np.float32
+        )
         return Batch(values * np.float32(self.scale), None, np.ones(self.batch_size, dtype=bool))
 
     def evaluation(self) -> Iterator[Batch]:
@@ -88,7 +90,7 @@ class SyntheticAudio:
 
     def __post_init__(self) -> None:
         """Check the name of the split."""
-        _random(self.seed, self.split, 0)
+        keyed_generator(self.seed, self.split, 0)
 
     @property
     def spec(self) -> SignalSpec:
@@ -102,7 +104,7 @@ class SyntheticAudio:
 
     def batch(self, step: int) -> Batch:
         """Fresh sounds for each step, of random kinds."""
-        random = _random(self.seed, self.split, step)
+        random = keyed_generator(self.seed, self.split, step)
         label = random.integers(len(KINDS), size=self.batch_size).astype(np.int32)
         signal = np.stack([self._sound(random, int(kind)) for kind in label])
         return Batch(signal, label, np.ones(self.batch_size, dtype=bool))
@@ -156,7 +158,7 @@ KINDS = (_harmonic_tone, _chirp, _noise_burst)
 KIND_NAMES = ("harmonic tone", "chirp", "noise burst")
 
 
-def _random(seed: int, split: str, step: int) -> np.random.Generator:
+def keyed_generator(seed: int, split: str, step: int) -> np.random.Generator:
     """The generator of this step: the splits use distant parts of the sequence that (seed, step) keys."""
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")

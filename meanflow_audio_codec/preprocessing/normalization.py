@@ -45,10 +45,11 @@ class TokenNormalizer(Protocol):
 
 @dataclass(frozen=True)
 class ChannelNormalizer:
-    """Moves and scales each channel by fitted constants; no side information."""
+    """Moves and scales each channel of sign(x) |x|^power by fitted constants; no side information."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    power: float = 1.0
 
     @property
     def side_levels(self) -> tuple[int, ...]:
@@ -60,14 +61,16 @@ class ChannelNormalizer:
         return jnp.ones((*side.shape[:-1], len(self.mean)))
 
     def normalize(self, tokens: Float[Array, "*b n c"]) -> tuple[Float[Array, "*b n c"], Int[Array, "*b n s"]]:
-        """(tokens - mean) / scale, and zero side values per token."""
+        """(sign(x) |x|^power - mean) / scale, and zero side values per token."""
         side = jnp.zeros((*tokens.shape[:-1], 0), jnp.int32)
+        tokens = compress(tokens, self.power)
         return (tokens - np.asarray(self.mean, np.float32)) / np.asarray(self.scale, np.float32), side
 
     def denormalize(self, tokens: Float[Array, "*b n c"], side: Int[Array, "*b n s"]) -> Float[Array, "*b n c"]:
-        """tokens * scale + mean."""
+        """tokens * scale + mean, expanded again."""
         del side  # has no values
-        return tokens * np.asarray(self.scale, np.float32) + np.asarray(self.mean, np.float32)
+        tokens = tokens * np.asarray(self.scale, np.float32) + np.asarray(self.mean, np.float32)
+        return compress(tokens, 1.0 / self.power)
 
     def features(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n s"]:
         """Nothing, with the right shape."""
@@ -78,15 +81,21 @@ class ChannelNormalizer:
         return {"mean": list(self.mean), "scale": list(self.scale)}
 
 
-def fit_channel_normalizer(batches: Iterable[Float[Array, "b n c"]]) -> ChannelNormalizer:
-    """Mean and standard deviation per channel over tokens of training batches.
+def compress(tokens: Float[Array, "*b n c"], power: float) -> Float[Array, "*b n c"]:
+    """sign(x) |x|^power: below 1 it lifts what is quiet; the inverse has the power 1 / power."""
+    return tokens if power == 1.0 else jnp.sign(tokens) * jnp.abs(tokens) ** power
+
+
+def fit_channel_normalizer(batches: Iterable[Float[Array, "b n c"]], power: float = 1.0) -> ChannelNormalizer:
+    """Mean and standard deviation per channel over compressed tokens of training batches.
 
     A channel that (almost) never varies gets a small share of the overall scale instead of dividing by zero.
     """
-    tokens = np.concatenate([np.asarray(batch, np.float64).reshape(-1, batch.shape[-1]) for batch in batches])
+    compressed = (np.asarray(compress(batch, power), np.float64) for batch in batches)
+    tokens = np.concatenate([batch.reshape(-1, batch.shape[-1]) for batch in compressed])
     smallest = max(0.05 * float(tokens.std()), 1e-6)
     scale = np.maximum(tokens.std(axis=0), smallest)
-    return ChannelNormalizer(tuple(map(float, tokens.mean(axis=0))), tuple(map(float, scale)))
+    return ChannelNormalizer(tuple(map(float, tokens.mean(axis=0))), tuple(map(float, scale)), power)
 
 
 def build_normalizer(
@@ -107,4 +116,4 @@ def build_normalizer(
         case ChannelStatisticsConfig():
             if {name: len(values) for name, values in state.items()} != {"mean": spec.channels, "scale": spec.channels}:
                 raise ValueError(f"channel statistics need mean and scale of {spec.channels} channels each")
-            return ChannelNormalizer(tuple(state["mean"]), tuple(state["scale"]))
+            return ChannelNormalizer(tuple(state["mean"]), tuple(state["scale"]), config.compression_power)

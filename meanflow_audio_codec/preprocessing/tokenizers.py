@@ -95,6 +95,16 @@ class ReshapeTokenizer:
         return rearrange(tokens, "b (rows columns) (y x) -> b (rows y) (columns x)", rows=rows, y=self.config.patch)
 
 
+def segment_signal(config: TokenizerConfig, signal: SignalSpec, num_tokens: int) -> SignalSpec:
+    """The signal that has exactly this many tokens of audio: a part of a longer one."""
+    match config:
+        case MDCTConfig():
+            # n frames overlap by half: they give n - 1 hops of samples in full.
+            return SignalSpec(((num_tokens - 1) * config.hop_length,), signal.sample_rate)
+        case ReshapeConfig():
+            return SignalSpec((num_tokens * config.patch,), signal.sample_rate)
+
+
 def build_tokenizer(config: TokenizerConfig, signal: SignalSpec) -> Tokenizer:
     """The tokenizer of a configuration for signals of this shape."""
     match config:
