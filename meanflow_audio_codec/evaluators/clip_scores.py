@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators import perceptual, reconstruction
+from meanflow_audio_codec.evaluators import mel_distances, perceptual, reconstruction
 
 
 class Metric(NamedTuple):
@@ -26,6 +26,7 @@ METRICS: dict[str, Metric] = {
     "snr": Metric(lambda x, y, rate: reconstruction.signal_to_noise_ratio(x, y), "SNR (dB)", True),
     "lsd": Metric(reconstruction.log_spectral_distance, "LSD", False),
     "mel": Metric(reconstruction.mel_distance, "mel", False),
+    "mrmel": Metric(mel_distances.multi_resolution_mel_distance, "multi-resolution mel", False),
     "mrstft": Metric(
         lambda x, y, rate: reconstruction.multi_resolution_stft_distance(x, y), "multi-resolution STFT", False
     ),

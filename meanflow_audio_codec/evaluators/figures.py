@@ -32,9 +32,9 @@ def spectrogram_comparison(path: Path, clips: dict[str, Float[np.ndarray, " samp
     """
     if not clips or any(len(clip) == 0 for clip in clips.values()):
         raise ValueError("spectrograms need at least one clip, none of them empty")
-    levels = {name: _power_db(clip, sample_rate) for name, clip in clips.items()}
+    levels = {name: power_decibels(clip, sample_rate) for name, clip in clips.items()}
     loudest = max(float(np.quantile(level, 0.999)) for level in levels.values())
-    figure, axes = _figure(len(clips), width=9.0, row_height=2.1)
+    figure, axes = new_figure(len(clips), width=9.0, row_height=2.1)
     for ax, (name, level) in zip(axes, levels.items(), strict=True):
         ax.imshow(
             level.T,
@@ -51,7 +51,7 @@ def spectrogram_comparison(path: Path, clips: dict[str, Float[np.ndarray, " samp
         ax.label_outer()
     axes[-1].set_xlabel("time (s)")
     figure.colorbar(axes[0].images[0], ax=list(axes), label="dB", pad=0.015, fraction=0.04)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def sample_grid(
@@ -73,13 +73,13 @@ def sample_grid(
     corners = [(top + i // num_columns * (top + height), i % num_columns * (gap + width)) for i in range(len(images))]
     for (row, column), image in zip(corners, images, strict=True):
         page[row : row + height, column : column + width] = image
-    figure, (ax,) = _figure(1, width=page.shape[1] / PIXELS_PER_INCH, row_height=page.shape[0] / PIXELS_PER_INCH)
+    figure, (ax,) = new_figure(1, width=page.shape[1] / PIXELS_PER_INCH, row_height=page.shape[0] / PIXELS_PER_INCH)
     ax.set_axis_off()
     ax.imshow(page, cmap="gray", vmin=-1.0, vmax=1.0, interpolation="nearest")
     if labels is not None:
         for (row, column), label in zip(corners, labels, strict=True):
             ax.text(column + width / 2, row - 2, str(int(label)), fontsize=8, ha="center", va="baseline")
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def training_curves(path: Path, metrics_jsonl: Path, columns: int = 3) -> None:
@@ -91,7 +91,7 @@ def training_curves(path: Path, metrics_jsonl: Path, columns: int = 3) -> None:
     curves = read_curves(metrics_jsonl)
     num_columns = min(columns, len(curves))
     num_rows = -(-len(curves) // num_columns)
-    figure, axes = _figure(num_rows, width=4.2 * num_columns, row_height=2.6, columns=num_columns)
+    figure, axes = new_figure(num_rows, width=4.2 * num_columns, row_height=2.6, columns=num_columns)
     for ax, (name, by_kind) in zip(axes, curves.items(), strict=False):
         for kind, points in by_kind.items():
             steps, values = np.array(points).T
@@ -116,7 +116,7 @@ def training_curves(path: Path, metrics_jsonl: Path, columns: int = 3) -> None:
             ax.legend(fontsize=8)
     for ax in axes[len(curves) :]:
         ax.set_axis_off()
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def read_curves(metrics_jsonl: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
@@ -146,14 +146,16 @@ def read_curves(metrics_jsonl: Path) -> dict[str, dict[str, list[tuple[int, floa
     return curves
 
 
-def _power_db(samples: Float[np.ndarray, " samples"], sample_rate: int) -> Float[np.ndarray, "frames bins"]:
+def power_decibels(samples: Float[np.ndarray, " samples"], sample_rate: int) -> Float[np.ndarray, "frames bins"]:
+    """Spectrogram in dB, where a full-scale sine reads 0."""
     n_fft = window_length(sample_rate)
     blocks = [block for block, _ in magnitude_blocks(samples, samples, n_fft)]
-    # A full-scale sine reads 0 dB.
+    # The window halves the sum over a sine's samples, and a sine is two lines of half its height.
     return 20.0 * np.log10(np.maximum(np.concatenate(blocks) / (n_fft / 4), 1e-7))
 
 
-def _figure(rows: int, *, width: float, row_height: float, columns: int = 1) -> "tuple[Figure, np.ndarray]":
+def new_figure(rows: int, *, width: float, row_height: float, columns: int = 1) -> "tuple[Figure, np.ndarray]":
+    """A figure and its axes in reading order; sizes in inches."""
     from matplotlib.figure import Figure
 
     # No pyplot: it keeps every figure alive and wants a display.
@@ -161,7 +163,12 @@ def _figure(rows: int, *, width: float, row_height: float, columns: int = 1) -> 
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
-def _write(figure: "Figure", path: Path) -> None:
+def write_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, complete or not at all.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)

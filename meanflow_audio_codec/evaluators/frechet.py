@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from meanflow_audio_codec.evaluators.feature_sets import finite_features
+
 
 def gaussian_frechet_distance(
     mean_a: Float[np.ndarray, " d"],
@@ -26,11 +28,11 @@ def frechet_distance(features_a: Float[np.ndarray, "n d"], features_b: Float[np.
     """Fréchet distance between two samples of feature vectors; its bias depends on how many there are: state it.
 
     Raises:
-        ValueError: one of the samples has fewer than two vectors.
+        ValueError: one of the samples has fewer than two vectors, or a value is not finite.
     """
     if min(len(features_a), len(features_b)) < 2:
         raise ValueError(f"a covariance needs two vectors or more, not {len(features_a)} and {len(features_b)}")
-    a, b = (np.asarray(features, np.float64) for features in (features_a, features_b))
+    a, b = finite_features(features_a, features_b)
     return gaussian_frechet_distance(
         a.mean(axis=0), np.atleast_2d(np.cov(a, rowvar=False)), b.mean(axis=0), np.atleast_2d(np.cov(b, rowvar=False))
     )
