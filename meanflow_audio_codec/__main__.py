@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train or resume an experiment",
     "evaluate": "score a codec on recordings, beside Opus if wanted",
     "sample": "draw from a generative model",
+    "study": "run, list or report the cells of the study",
     "data": "list, download or pack data sets",
 }
 

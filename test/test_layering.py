@@ -24,8 +24,9 @@ ALLOWED = {
     "codec": BELOW_MODELS | {"models"},
     "evaluators": BELOW_MODELS | {"models", "codec", "datasets"},
     "trainers": BELOW_MODELS | {"models", "codec", "evaluators", "datasets"},
-    "commands": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets"},
-    "tools": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets"},
+    "study": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets"},
+    "commands": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets", "study"},
+    "tools": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets", "study"},
     "__main__": {"commands", "errors"},
     "__init__": {"codec"},
 }

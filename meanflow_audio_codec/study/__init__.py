@@ -1,0 +1,1 @@
+"""The study: all cells from one command, their scores, and the report."""

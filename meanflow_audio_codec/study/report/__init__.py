@@ -1,0 +1,1 @@
+"""The report of the study, from its results."""

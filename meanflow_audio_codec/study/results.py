@@ -1,0 +1,88 @@
+"""The study's tables: one row per cell and seed, appended whole."""
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meanflow_audio_codec.configs.study import StudyCell
+from meanflow_audio_codec.errors import InputError
+
+IDENTITY = ("preset", "task", "method", "architecture", "tokenization", "dataset", "name")
+PROVENANCE = (
+    "seed", "status", "reason", "config_hash", "git_revision", "package_version", "jax_version", "device",
+    "num_parameters", "flops_per_step", "num_steps", "batch_size", "training_seconds", "steps_per_second",
+    "peak_memory_mib", "evaluation_seconds", "final_training_loss",
+)  # fmt: skip
+SETTING = ("num_evaluations", "solver", "temperature", "guidance_scale")
+METRICS = (
+    "num_items", "milliseconds_per_item", "bits_per_item", "kilobits_per_second", "side_bits_per_item",
+    "code_bits_per_item", "codebook_use", "mse", "psnr", "ssim", "si_sdr", "lsd", "mel", "mrmel", "pesq", "estoi",
+    "accuracy", "frechet_distance", "kernel_distance", "precision", "recall",
+)  # fmt: skip
+RESULT_COLUMNS = IDENTITY + PROVENANCE + SETTING + METRICS
+SWEEP_COLUMNS = (*IDENTITY, "seed", *SETTING, *METRICS)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count` of the runs, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """Of the shard's own tables: several machines may share a folder."""
+        return "" if self.count == 1 else f"-{self.index}-of-{self.count}"
+
+
+def identity(cell: StudyCell) -> dict[str, Any]:
+    """The columns that name a cell."""
+    return {column: getattr(cell, column) for column in IDENTITY}
+
+
+def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Append rows to a table, with its heading if it is new; a row is written by one call, so it is whole or absent."""
+    for row in rows:
+        unknown = set(row) - set(columns)
+        if unknown:
+            raise ValueError(f"the table has no column {', '.join(sorted(unknown))}")
+    is_new = not path.exists() or path.stat().st_size == 0
+    lines = ([list(columns)] if is_new else []) + [[_text(row.get(column)) for column in columns] for row in rows]
+    with path.open("ab") as file:
+        file.write("".join(map(_csv_line, lines)).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_rows(directory: Path, table: str) -> list[dict[str, str]]:
+    """All rows of `table` ("results" or "sweep") below a directory, those of shards too; a line cut short is skipped.
+
+    Raises:
+        InputError: a table is not one of this program.
+    """
+    rows = []
+    for path in sorted(directory.glob(f"{table}*.csv")):
+        text = path.read_text(encoding="utf-8")
+        complete = text[: text.rfind("\n") + 1]
+        reader = csv.DictReader(complete.splitlines())
+        if reader.fieldnames is None or not set(IDENTITY) <= set(reader.fieldnames):
+            raise InputError(f"{path}: is not a table of the study; choose another --output-dir")
+        rows += list(reader)
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _csv_line(values: list[str]) -> str:
+    from io import StringIO
+
+    line = StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
