@@ -79,6 +79,8 @@ def run_study(
         _Worker(number, jobs, directory, data_directory, waiting, outcomes, stop) for number in range(min(jobs, total))
     ]
     start, success = time.perf_counter(), True
+    # A termination signal ends the study as an interrupt at the terminal does, so that no process is left behind.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     for worker in workers:
         worker.start()
     try:
@@ -102,6 +104,7 @@ def run_study(
             worker.interrupt()
         for worker in workers:
             worker.join()
+        signal.signal(signal.SIGTERM, previous)
     return success
 
 
