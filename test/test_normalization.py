@@ -87,3 +87,24 @@ def test_gain_shape_is_built_for_audio_only() -> None:
     )
     with pytest.raises(ValueError, match="needs audio"):
         build_normalizer(GainShapeConfig(), SPEC, SignalSpec((4, 5)), {})
+
+
+def test_a_shared_scale_keeps_the_squared_error_of_the_signal() -> None:
+    """Channels of very different scale: all are divided by the same number, which makes their mean variance one."""
+    rng = np.random.default_rng(0)
+    tokens = jnp.asarray(rng.standard_normal((4, 50, 3)) * [5.0, 1.0, 0.01] + [1.0, 2.0, 3.0], jnp.float32)
+    normalizer = fit_channel_normalizer([tokens], shared_scale=True)
+    x, _ = normalizer.normalize(tokens)
+    assert len(set(normalizer.scale)) == 1
+    np.testing.assert_allclose(np.asarray(x).var(axis=(0, 1)).mean(), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(x).mean(axis=(0, 1)), 0.0, atol=1e-5)
+
+
+def test_compression_is_inverted_and_evens_out_loudness() -> None:
+    rng = np.random.default_rng(1)
+    tokens = jnp.asarray(rng.standard_normal((2, 40, 3)) * [100.0, 1.0, 0.01], jnp.float32)
+    normalizer = fit_channel_normalizer([tokens], 0.5)
+    x, side = normalizer.normalize(tokens)
+    np.testing.assert_allclose(normalizer.denormalize(x, side), tokens, rtol=1e-4, atol=1e-6)
+    expected = np.sign(tokens) * np.sqrt(np.abs(tokens))
+    np.testing.assert_allclose(x * np.asarray(normalizer.scale) + np.asarray(normalizer.mean), expected, atol=1e-4)

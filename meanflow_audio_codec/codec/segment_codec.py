@@ -1,7 +1,7 @@
 """Models that code segments of a fixed number of tokens: the cells of the study, whatever their architecture.
 
 A signal's tokens are cut into segments; the networks see one segment at a time. The transform is that of the whole
-signal, so an MDCT still overlaps across the joins. Codes have a fixed length: every model of the same levels costs the same.
+signal, so an MDCT still overlaps across the joins. Codes have a fixed length: models of the same levels cost the same.
 """
 
 from functools import partial
@@ -19,6 +19,7 @@ from meanflow_audio_codec.codec.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
 
@@ -39,7 +40,7 @@ def fit_side_coder(pretrained: PretrainedModel, signals: Float[np.ndarray, "b *s
     if not levels:
         return None
     tokenizer = _tokenizer_of(pretrained, signals.shape[1:])
-    _, side = jax.jit(lambda signal: pretrained.normalizer.normalize(tokenizer.tokenize(signal)))(signals)
+    _, side = _normalized(tokenizer, pretrained.normalizer, jnp.asarray(signals))
     return EnvelopeCoder.fit(list(np.asarray(side)), max(levels), packet_frames=side.shape[1])
 
 
@@ -58,7 +59,6 @@ class SegmentCodec:
         self._levels: tuple[int, ...] = pretrained.model.bottleneck.levels
         self._spec = pretrained.tokenizer.spec
         self._coder = PacketCoder(CodeCoder.fit([], self._levels), side_coder)
-        self._encode = jax.jit(lambda model, x, side: model.encode(x, side).codes)
         self._decode = jax.jit(self._decode_segments, static_argnames="num_steps")
 
     @property
@@ -70,11 +70,11 @@ class SegmentCodec:
         """Side information and codes of equally long signals."""
         normalizer = self._pretrained.normalizer
         tokenizer = _tokenizer_of(self._pretrained, signals.shape[1:])
-        x, side = jax.jit(lambda signal: normalizer.normalize(tokenizer.tokenize(signal)))(jnp.asarray(signals))
+        x, side = _normalized(tokenizer, normalizer, jnp.asarray(signals))
         x, side = np.asarray(x), np.asarray(side)
         features = np.asarray(normalizer.features(jnp.asarray(self._segments(side))))
         inputs = zip(_batches(self._segments(x)), _batches(features), strict=True)
-        codes = _joined([self._encode(self._pretrained.model, *batch) for batch in inputs], len(features))
+        codes = _joined([_codes(self._pretrained.model, *batch) for batch in inputs], len(features))
         return EncodedSignals(side, self._whole(codes, x.shape[:2]))
 
     def decode(
@@ -98,8 +98,7 @@ class SegmentCodec:
         ]
         tokens = self._whole(_joined(parts, len(codes)), encoded.codes.shape[:2])
         tokenizer = _tokenizer_of(self._pretrained, signal_shape)
-        restore = jax.jit(lambda tokens, side: tokenizer.detokenize(normalizer.denormalize(tokens, side)))
-        return np.asarray(restore(tokens, encoded.side))
+        return np.asarray(_restored(tokenizer, normalizer, jnp.asarray(tokens), jnp.asarray(encoded.side)))
 
     def to_bytes(self, encoded: EncodedSignals) -> list[bytes]:
         """The payload of each signal."""
@@ -147,6 +146,28 @@ class SegmentCodec:
         return segments.reshape(batch, len(segments) // batch * self._spec.num_tokens, segments.shape[-1])[
             :, :num_tokens
         ]
+
+
+# Compiled once for all models of the same tokens, and of the same encoder: a process may score many.
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _normalized(
+    tokenizer: Tokenizer, normalizer: TokenNormalizer, signals: Float[Array, "b *signal"]
+) -> tuple[Float[Array, "b n c"], Int[Array, "b n s"]]:
+    return normalizer.normalize(tokenizer.tokenize(signals))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _restored(
+    tokenizer: Tokenizer, normalizer: TokenNormalizer, tokens: Float[Array, "b n c"], side: Int[Array, "b n s"]
+) -> Float[Array, "b *signal"]:
+    return tokenizer.detokenize(normalizer.denormalize(tokens, side))
+
+
+@jax.jit
+def _codes(model: CodecModel, x: Float[Array, "b n c"], side: Float[Array, "b n s"]) -> Int[Array, "b n q"]:
+    return model.encode(x, side).codes
 
 
 def _tokenizer_of(pretrained: PretrainedModel, shape: tuple[int, ...]) -> Tokenizer:

@@ -255,8 +255,11 @@ def _normalization(cell: StudyCell) -> NormalizationConfig:
     if cell.dataset == "audio":
         # Band gains for frames of frequencies, one gain for a frame of samples; both cost bits.
         return GainShapeConfig(num_bands=21 if cell.tokenization == "mdct" else 1, step_db=4.0)
-    # Coefficients of sound have heavy tails, samples and pixels less so.
-    tails = cell.dataset == "words" and cell.tokenization == "mdct"
+    if cell.dataset == "mnist":
+        # With a scale per channel the faintest frequencies count as much as a stroke, and take its bits.
+        return ChannelStatisticsConfig(shared_scale=True)
+    # Coefficients of sound have heavy tails, samples less so.
+    tails = cell.tokenization == "mdct"
     return ChannelStatisticsConfig(compression_power=0.5 if tails else 1.0)
 
 

@@ -43,6 +43,8 @@ class ChannelStatisticsConfig(Config):
     kind: Literal["channel-statistics"] = "channel-statistics"
     # sign(x) |x|^power is what is standardised: below 1 it tames the heavy tails of audio coefficients.
     compression_power: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    # One standard deviation for all channels: an orthonormal transform then keeps the squared error of the signal.
+    shared_scale: bool = False
     fit_batches: PositiveInt = 20
 
 

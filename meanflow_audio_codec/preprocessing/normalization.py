@@ -86,8 +86,12 @@ def compress(tokens: Float[Array, "*b n c"], power: float) -> Float[Array, "*b n
     return tokens if power == 1.0 else jnp.sign(tokens) * jnp.abs(tokens) ** power
 
 
-def fit_channel_normalizer(batches: Iterable[Float[Array, "b n c"]], power: float = 1.0) -> ChannelNormalizer:
+def fit_channel_normalizer(
+    batches: Iterable[Float[Array, "b n c"]], power: float = 1.0, *, shared_scale: bool = False
+) -> ChannelNormalizer:
     """Mean and standard deviation per channel over compressed tokens of training batches.
+
+    A shared scale is the root mean square of the channels' standard deviations: 1 for all on average.
 
     A channel that (almost) never varies gets a small share of the overall scale instead of dividing by zero.
     """
@@ -95,6 +99,8 @@ def fit_channel_normalizer(batches: Iterable[Float[Array, "b n c"]], power: floa
     tokens = np.concatenate([batch.reshape(-1, batch.shape[-1]) for batch in compressed])
     smallest = max(0.05 * float(tokens.std()), 1e-6)
     scale = np.maximum(tokens.std(axis=0), smallest)
+    if shared_scale:
+        scale = np.full_like(scale, np.sqrt(np.mean(tokens.var(axis=0))))
     return ChannelNormalizer(tuple(map(float, tokens.mean(axis=0))), tuple(map(float, scale)), power)
 
 

@@ -19,6 +19,9 @@ from meanflow_audio_codec.study.cell_run import config_hash, run_directory
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS, Shard, append_rows, identity, read_rows
 
 
+UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
 @dataclass(frozen=True)
 class Run:
     """One cell with one seed."""
@@ -148,7 +151,7 @@ class _Worker(threading.Thread):
             self._process.send_signal(signal.SIGTERM)
 
     def _perform(self, run: Run) -> dict[str, Any] | None:
-        process = self._process = self._process or self._new_process()
+        process = self._process = self._process or self._new_process(smoke=run.cell.preset == "smoke")
         log = self._directory / "logs" / f"{run_directory(self._directory, run.cell, run.seed).name}.log"
         task = {
             "cell": run.cell.model_dump(),
@@ -181,11 +184,14 @@ class _Worker(threading.Thread):
         }
         return {"row": row, "sweep": []}
 
-    def _new_process(self) -> "subprocess.Popen[str]":
+    def _new_process(self, *, smoke: bool) -> "subprocess.Popen[str]":
         environment = dict(os.environ)
         # Runs of the same cell with other seeds compile the same programs.
         environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(self._directory.resolve() / ".compilation-cache"))
         environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+        if smoke:  # the programs run for a moment only: most of the time would go into optimising them
+            flags = environment.get("XLA_FLAGS", "")
+            environment["XLA_FLAGS"] = f"{flags} {UNOPTIMISED}".strip()
         if self._count > 1:
             environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share an accelerator
         process = subprocess.Popen(

@@ -84,7 +84,9 @@ def build_experiment(
             )
             batches = (jnp.asarray(data.batch(step).signal) for step in range(config.normalization.fit_batches))
             tokens = (tokenizer.tokenize(batch) for batch in batches)
-            normalizer_state = fit_channel_normalizer(tokens, config.normalization.compression_power).state()
+            normalizer_state = fit_channel_normalizer(
+                tokens, config.normalization.compression_power, shared_scale=config.normalization.shared_scale
+            ).state()
     normalizer = build_normalizer(config.normalization, tokenizer.spec, training_data.spec, normalizer_state)
     spec = segment_tokenizer.spec
     return Experiment(
