@@ -1,8 +1,5 @@
 """What the shipped digit classifier says of images: features, class scores, and the accuracy of requested classes."""
 
-import json
-import os
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
+from meanflow_audio_codec.evaluators.classifier_weights import read_weights, write_weights
 from meanflow_audio_codec.models.classifier import ClassifierConfig, DigitClassifier
 
 MNIST_CLASSIFIER = Path(__file__).resolve().parent.parent / "weights" / "mnist-classifier"
@@ -21,14 +19,7 @@ BATCH_SIZE = 500
 
 def write_classifier(folder: Path, config: ClassifierConfig, classifier: DigitClassifier) -> None:
     """Write `weights.safetensors` and `config.json` into an existing folder, each complete or not at all."""
-    from safetensors.numpy import save
-
-    weights = {name: np.asarray(value) for name, value in _named_parameters(classifier).items()}
-    # Not `save_file`, whose files only their owner may read.
-    (folder / ".weights.tmp").write_bytes(save(weights))
-    os.replace(folder / ".weights.tmp", folder / "weights.safetensors")
-    (folder / ".config.tmp").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    os.replace(folder / ".config.tmp", folder / "config.json")
+    write_weights(folder, config, classifier)
 
 
 def read_classifier(folder: Path) -> DigitClassifier:
@@ -37,17 +28,7 @@ def read_classifier(folder: Path) -> DigitClassifier:
     Raises:
         ValueError: names or shapes of the weights differ from those of the configuration.
     """
-    from safetensors.numpy import load_file
-
-    config = ClassifierConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    weights = load_file(folder / "weights.safetensors")
-    classifier = nnx.eval_shape(lambda: DigitClassifier(config, rngs=nnx.Rngs(0)))
-    expected = {name: value.shape for name, value in _named_parameters(classifier).items()}
-    if expected != {name: value.shape for name, value in weights.items()}:
-        raise ValueError(f"the weights in {folder} do not belong to its config.json: train the classifier again")
-    state = [(path, variable.replace(jnp.asarray(weights[_name(path)]))) for path, variable in _flat_state(classifier)]
-    nnx.update(classifier, nnx.from_flat_state(state))
-    return classifier
+    return read_weights(folder, lambda values: DigitClassifier(ClassifierConfig(**values), rngs=nnx.Rngs(0)))
 
 
 @lru_cache(maxsize=1)
@@ -94,15 +75,3 @@ def _in_batches(classifier: DigitClassifier, images: np.ndarray) -> tuple[np.nda
     ]
     vectors, scores = (np.concatenate(parts)[: len(images)] for parts in zip(*results, strict=True))
     return vectors, scores
-
-
-def _flat_state(classifier: DigitClassifier) -> list[tuple[tuple, nnx.Variable]]:
-    return list(nnx.to_flat_state(nnx.state(classifier)))
-
-
-def _name(path: tuple) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _named_parameters(classifier: DigitClassifier) -> dict:
-    return {_name(path): variable.get_value() for path, variable in _flat_state(classifier)}
