@@ -53,6 +53,33 @@ def test_fewer_vectors_than_dimensions_are_no_error():
     assert frechet_distance(a @ rotation, b @ rotation) == pytest.approx(frechet_distance(a, b))
 
 
+@pytest.mark.parametrize("size", [1, 2, 300])
+def test_two_vectors_in_any_dimension_have_a_closed_form(size):
+    u, v, shift = GENERATOR.standard_normal((3, size)).astype(np.float32)
+    # Covariances 2 u u^T and 2 v v^T; the trace of the root of their product is 2 |u.v|.
+    expected = shift @ shift + 2 * (u @ u) + 2 * (v @ v) - 4 * abs(u @ v)
+    measured = frechet_distance(np.stack([u, -u]), np.stack([shift + v, shift - v]))
+    assert isinstance(measured, float)
+    assert measured == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("num", [63, 64, 65, 66])
+def test_about_as_many_vectors_as_dimensions(num):
+    # An invertible map to 64 dimensions of nearly dependent features, as of a network whose units rarely fire.
+    mixing = random_rotation(64) * np.logspace(0, -9, 64)
+    a, b = (GENERATOR.standard_normal((num, 64)) @ mixing for _ in range(2))
+    distance = frechet_distance(a, b)
+    assert np.isfinite(distance)
+    assert distance > 0
+    assert distance == pytest.approx(frechet_distance(b, a), rel=1e-6)
+    assert frechet_distance(a, a) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_features_of_a_diverged_model_are_refused():
+    with pytest.raises(ValueError, match="finite"):
+        frechet_distance(np.full((5, 3), np.nan), np.ones((5, 3)))
+
+
 def test_one_vector_has_no_covariance():
     with pytest.raises(ValueError, match="two vectors"):
         frechet_distance(np.ones((1, 3)), np.ones((5, 3)))

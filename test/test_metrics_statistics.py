@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meanflow_audio_codec.evaluators.frechet import frechet_distance
 from meanflow_audio_codec.evaluators.rate import bits_per_second, code_usage
-from meanflow_audio_codec.evaluators.statistics import bootstrap_interval, paired_difference
+from meanflow_audio_codec.evaluators.statistics import bootstrap_interval, bootstrap_set_metric, paired_difference
 
 
 def test_interval_covers_the_true_mean_as_often_as_it_says():
@@ -69,6 +70,37 @@ def test_other_arguments_are_checked():
         bootstrap_interval(np.ones(3), confidence=95.0, seed=0)
     with pytest.raises(ValueError, match="equally many"):
         paired_difference(np.ones(3), np.ones(2), seed=0)
+
+
+def mean_square(items: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.mean((items - reference.mean()) ** 2))
+
+
+def test_interval_of_a_set_metric_agrees_with_the_normal_one():
+    items = np.random.default_rng(0).standard_normal(2_000)
+    mean, low, high = bootstrap_set_metric(mean_square, items, np.zeros(3), num_resamples=400, seed=0)
+    # The variance of a squared standard normal value is 2; Student's quantile of 399 is 1.966.
+    assert mean == pytest.approx(np.mean(items**2))
+    assert high - mean == pytest.approx(1.966 * np.sqrt(2 / 2_000), rel=0.1)
+    assert mean - low == pytest.approx(high - mean)
+
+
+def test_interval_of_the_frechet_distance_is_as_wide_as_it_varies_and_holds_it():
+    generator = np.random.default_rng(0)
+    reference = generator.standard_normal((1_000, 4))
+    draws = [generator.standard_normal((200, 4)) + 0.4 for _ in range(60)]
+    spread = np.std([frechet_distance(draw, reference) for draw in draws], ddof=1)
+    intervals = [bootstrap_set_metric(frechet_distance, draw, reference, seed=i) for i, draw in enumerate(draws[:10])]
+    assert all(interval.low < interval.mean < interval.high for interval in intervals)
+    half_width = np.mean([interval.high - interval.mean for interval in intervals])
+    assert half_width == pytest.approx(2.01 * spread, rel=0.3)
+
+
+def test_a_set_metric_must_be_finite_and_have_items():
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_set_metric(lambda items, reference: np.inf, np.ones((5, 2)), np.ones((5, 2)), seed=0)
+    with pytest.raises(ValueError, match="two items"):
+        bootstrap_set_metric(mean_square, np.ones(1), np.ones(5), seed=0)
 
 
 def test_code_usage_of_known_frequencies():

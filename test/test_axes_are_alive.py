@@ -1,0 +1,342 @@
+"""Every axis of the study and every field of an experiment changes what is computed.
+
+Axes: real optimiser steps of the study's smallest cells. Fields: all of them, found in the annotations of
+`ExperimentConfig`; each is changed alone, and the experiment must then compute something else (`computation.py`): a
+field that is read and then not used is found out.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+from computation import Computation, changed_view, loss_of
+from config_fields import fields, other_values
+
+from meanflow_audio_codec.codec.pretrained import load_pretrained
+from meanflow_audio_codec.configs.data import AudioFolderConfig, GaussianConfig, SyntheticAudioConfig
+from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.methods import (
+    AdversarialConfig,
+    AutoencoderConfig,
+    FixedGuidanceConfig,
+    FlowMatchingConfig,
+    GuidanceConfig,
+    ImprovedMeanFlowConfig,
+    MeanFlowConfig,
+    MethodConfig,
+    TimeConfig,
+)
+from meanflow_audio_codec.configs.networks import (
+    ArchitectureConfig,
+    ConvNeXtConfig,
+    DiscriminatorConfig,
+    EncoderConfig,
+    FSQConfig,
+    MixerConfig,
+    MLPConfig,
+    PriorConfig,
+    VelocityNetConfig,
+)
+from meanflow_audio_codec.configs.serialization import apply_overrides
+from meanflow_audio_codec.configs.study import ARCHITECTURES, METHODS, TOKENIZATIONS, codec_cells
+from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, GainShapeConfig, MDCTConfig, ReshapeConfig
+from meanflow_audio_codec.datasets.synthetic import GaussianDataset
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.models.methods.base import Metrics
+from meanflow_audio_codec.trainers.experiment import build_experiment
+from meanflow_audio_codec.trainers.loop import _labels, train
+from meanflow_audio_codec.trainers.optimizer import make_optimizer
+from meanflow_audio_codec.trainers.state import initial_state
+from meanflow_audio_codec.trainers.step import make_train_step
+
+# Axes.
+
+START = {"method": "autoencoder", "architecture": "convnet", "tokenization": "reshape", "dataset": "mnist"}
+AXES = {
+    "method": METHODS,
+    "architecture": ARCHITECTURES,
+    "tokenization": TOKENIZATIONS,
+    "dataset": ("mnist", "audio"),
+}
+
+
+class Outcome(NamedTuple):
+    """Weights before and after two steps, and the loss of the next: the first losses are those of silent networks."""
+
+    before: list[np.ndarray]
+    after: list[np.ndarray]
+    loss: float
+
+
+@cache
+def trained(**axes: str) -> Outcome:
+    """Of the smallest cell with these values of its axes, from seed 0.
+
+    The learning rate of the first step is zero, for the rate warms up.
+    """
+    (cell,) = (cell for cell in codec_cells("smoke") if axes.items() <= cell.model_dump().items())
+    config = cell.config(seed=0)
+    experiment = build_experiment(config, None)
+    optimizer = make_optimizer(config.optimizer, config.training.num_steps, config.method)
+    step = make_train_step(loss_of(experiment), optimizer, config.training)
+    state = initial_state(experiment.model, optimizer)
+    weights: list[list[np.ndarray]] = []
+    metrics: Metrics = {}
+    for number in range(3):
+        weights.append([np.array(leaf) for leaf in jax.tree.leaves(state.model)])
+        batch = experiment.training_data.batch(number)
+        state, metrics = step(state, jnp.asarray(batch.signal), _labels(config, batch), jax.random.key(0))
+    return Outcome(weights[0], weights[2], float(metrics["loss"]))
+
+
+def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return len(first) == len(second) and all(map(np.array_equal, first, second))
+
+
+@pytest.mark.parametrize(("axis", "values"), AXES.items(), ids=AXES)
+def test_every_value_of_an_axis_trains_other_weights_under_another_loss(axis: str, values: tuple[str, ...]) -> None:
+    outcomes = {value: trained(**(START | {axis: value})) for value in values}
+    for outcome in outcomes.values():
+        assert not same(outcome.before, outcome.after)
+        assert np.isfinite(outcome.loss)
+    for one, other in combinations(values, 2):
+        assert not same(outcomes[one].after, outcomes[other].after), (one, other)
+        assert outcomes[one].loss != outcomes[other].loss, (one, other)
+        if axis == "method":  # the same weights at first, so nothing but the method makes the difference
+            assert same(outcomes[one].before, outcomes[other].before), (one, other)
+
+
+# Experiments in which, together, every field of every part occurs.
+
+CONVNEXT = ConvNeXtConfig(width=4, num_blocks=1, kernel_size=3, expansion=2)
+MLP = MLPConfig(width=4, hidden_width=4, num_blocks=1)
+MIXER = MixerConfig(width=4, token_width=4, num_blocks=1)
+TIME = TimeConfig(equal_share=0.5)
+FIXED_GUIDANCE = FixedGuidanceConfig(scale=2.0, mixing=0.25)
+
+
+def training(**parts: Any) -> ExperimentConfig:
+    settings = TrainingConfig(num_steps=20, batch_size=4)
+    return ExperimentConfig(optimizer=OptimizerConfig(warmup_steps=5), training=settings, **parts)
+
+
+def codec(architecture: ArchitectureConfig, **parts: Any) -> ExperimentConfig:
+    return training(
+        encoder=EncoderConfig(architecture=architecture),
+        bottleneck=FSQConfig(levels=(5, 4)),
+        prior=PriorConfig(architecture=architecture),
+        decoder=VelocityNetConfig(architecture=architecture, condition_width=4, num_time_frequencies=2),
+        **parts,
+    )
+
+
+def generator(method: MethodConfig) -> ExperimentConfig:
+    """Three classes of sounds."""
+    return training(
+        dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=32),
+        tokenizer=ReshapeConfig(patch=8),
+        normalization=ChannelStatisticsConfig(fit_batches=2, compression_power=0.5),
+        encoder=None,
+        decoder=VelocityNetConfig(architecture=CONVNEXT, condition_width=4, num_time_frequencies=2, num_classes=3),
+        method=method,
+    )
+
+
+EXPERIMENTS: dict[str, ExperimentConfig] = {
+    # The cheapest first: a field is changed in one after the other, until one shows its effect.
+    "flow-matching": generator(FlowMatchingConfig(sampling_scale=2.0, adaptive_weight_power=1.0)),
+    "mixer": codec(
+        MIXER,
+        dataset=GaussianConfig(shape=(16,)),
+        tokenizer=ReshapeConfig(patch=4),
+        normalization=ChannelStatisticsConfig(fit_batches=2),
+        method=AutoencoderConfig(),
+    ),
+    "convnext": codec(
+        CONVNEXT,
+        dataset=AudioFolderConfig(
+            folders=("first", "second"),
+            sample_rate=8_000,
+            crop_samples=64,
+            label_columns=("digit",),
+            level_dbfs=-20.0,
+        ),
+        segment_tokens=4,
+        tokenizer=MDCTConfig(hop_length=8, window="kbd"),
+        normalization=GainShapeConfig(num_bands=4),
+        method=AutoencoderConfig(),
+    ),
+    "mlp": codec(
+        MLP,
+        dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=64),
+        tokenizer=ReshapeConfig(patch=16),
+        normalization=GainShapeConfig(num_bands=1),
+        method=AdversarialConfig(
+            start_step=1, discriminator=DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(8, 16))
+        ),
+    ),
+    "mean-flow": generator(MeanFlowConfig(time=TIME, guidance=FIXED_GUIDANCE)),
+    "conditional-guidance": generator(
+        ImprovedMeanFlowConfig(
+            time=TIME, guidance=GuidanceConfig(max_scale=3.0, sampling_scale=2.0, condition_on_interval=True)
+        )
+    ),
+    "fixed-guidance": generator(ImprovedMeanFlowConfig(time=TIME, guidance=FIXED_GUIDANCE)),
+}
+
+
+# Fields.
+
+
+def changed(config: ExperimentConfig, field: str) -> Computation | None:
+    """The experiment with another valid value of this field; None if no other value fits the rest."""
+    *parents, name = re.sub(r"\[\w+\]", "", field).split(".")
+    place = None
+    if name.isdigit():
+        place, name = int(name), parents.pop()
+    part: Any = config
+    for parent in parents:
+        part = getattr(part, parent)
+    value, annotation = getattr(part, name), type(part).model_fields[name].annotation
+    candidates = other_values(value if place is None else value[place], annotation)
+    if place is not None:
+        candidates = ((*value[:place], each, *value[place + 1 :]) for each in candidates)
+    for candidate in candidates:
+        try:
+            other = Computation(apply_overrides(config, [f"{'.'.join([*parents, name])}={json.dumps(candidate)}"]))
+            _ = other.experiment
+        except InputError:
+            continue
+        return other
+    return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _recordings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two folders of noise, with a digit as label."""
+    root = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for folder in ("first", "second"):
+        (root / folder).mkdir()
+        rows = [("path", "split", "digit")]
+        for split in ("train", "valid"):
+            for digit in ("1", "2"):
+                name = f"{folder}-{split}-{digit}.wav"
+                soundfile.write(root / folder / name, 0.1 * random.standard_normal(100), 8_000)
+                rows.append((name, split, digit))
+        with (root / folder / "manifest.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEANFLOW_DATA_DIR", str(root))
+        patch.setenv("MEANFLOW_CACHE_DIR", str(root / "cache"))
+        yield
+
+
+# Fields that change neither data nor programs, but how the loop runs.
+
+
+def test_the_loop_does_what_its_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    batch = GaussianDataset.batch
+
+    def recorded(self: GaussianDataset, number: int) -> Any:
+        if self.split == "valid":
+            read.append(number)
+        return batch(self, number)
+
+    monkeypatch.setattr(GaussianDataset, "batch", recorded)
+    settings = TrainingConfig(
+        num_steps=7,
+        batch_size=4,
+        log_every=2,
+        validate_every=3,
+        validation_batches=3,
+        checkpoint_every=2,
+        keep_checkpoints=3,
+    )
+    config = EXPERIMENTS["mixer"].model_copy(update={"name": "some-name", "training": settings})
+    state = train(config, tmp_path / "run", None)
+
+    assert int(state.step) == 7
+    log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [entry["step"] for entry in log if entry["kind"] == "train"] == [2, 4, 6]
+    # After the last step, whatever its number.
+    assert [entry["step"] for entry in log if entry["kind"] == "validation"] == [3, 6, 7]
+    assert read == [0] + 3 * [0, 1, 2]  # once before the start, to see whether the data is there
+    # Written after the steps 2, 4, 6 and 7; the last three are kept.
+    checkpoints = (tmp_path / "run" / "checkpoints").iterdir()
+    assert sorted(int(path.name) for path in checkpoints if path.name.isdigit()) == [4, 6, 7]
+    assert load_pretrained(tmp_path / "run" / "model").name == "some-name"
+
+
+LOOP = test_the_loop_does_what_its_settings_say
+# Which test shows what such a field does.
+SHOWN_BY: dict[str, Callable[..., None]] = {
+    "name": LOOP,
+    "training.log_every": LOOP,
+    "training.validate_every": LOOP,
+    "training.validation_batches": LOOP,
+    "training.checkpoint_every": LOOP,
+    "training.keep_checkpoints": LOOP,
+}
+
+
+# Every field.
+
+
+@cache
+def computation(name: str) -> Computation:
+    return Computation(EXPERIMENTS[name])
+
+
+def test_the_experiments_have_every_field_of_every_part() -> None:
+    """A new class needs an experiment here; and the walk itself finds what is known to be there."""
+    found = {field for config in EXPERIMENTS.values() for field in fields(ExperimentConfig, config)}
+    assert set(fields(ExperimentConfig)) == found
+    assert {
+        "segment_tokens",
+        "bottleneck.levels",
+        "prior.architecture[MixerConfig].token_width",
+        "method[ImprovedMeanFlowConfig].guidance[GuidanceConfig].sampling_interval.1",
+        "method[AdversarialConfig].discriminator.hop_lengths",
+    } <= found
+    assert set(SHOWN_BY) <= found
+
+
+@pytest.mark.parametrize("field", [field for field in fields(ExperimentConfig) if field not in SHOWN_BY])
+def test_every_field_changes_the_computation(field: str) -> None:
+    tried = []
+    for name, config in EXPERIMENTS.items():
+        if field in fields(ExperimentConfig, config) and (other := changed(config, field)) is not None:
+            if changed_view(computation(name), other) is not None:
+                return
+            tried.append(name)
+    assert tried, f"{field} has no other valid value in any experiment: other_values must offer one"
+    pytest.fail(f"{field} changes nothing in {', '.join(tried)}: it is dead")
+
+
+def test_a_field_that_is_read_but_not_used_is_found_out() -> None:
+    """Of a sine window the alpha of the Kaiser-Bessel-derived one changes nothing."""
+    config = EXPERIMENTS["flow-matching"].model_copy(update={"tokenizer": MDCTConfig(hop_length=8)})
+    for window, view in [("sine", None), ("kbd", "data")]:
+        config = apply_overrides(config, [f"tokenizer.window={window}"])
+        other = changed(config, "tokenizer[MDCTConfig].kbd_alpha")
+        assert other is not None
+        assert changed_view(Computation(config), other) == view
+
+
+def test_the_seed_draws_the_data_and_the_weights() -> None:
+    other = changed(EXPERIMENTS["mixer"], "training.seed")
+    assert other is not None
+    assert other.data != computation("mixer").data
+    assert other.initialization != computation("mixer").initialization
