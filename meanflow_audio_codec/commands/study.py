@@ -120,12 +120,12 @@ def _selected(arguments: argparse.Namespace) -> list:
     """
     from meanflow_audio_codec.configs.study import all_cells
 
-    cells = all_cells(arguments.preset)
+    cells = every = all_cells(arguments.preset)
     for axis in FILTERS:
         wanted = getattr(arguments, axis)
         if not wanted or "all" in wanted:
             continue
-        known = sorted({getattr(cell, axis) for cell in cells})
+        known = sorted({getattr(cell, axis) for cell in every})
         unknown = [value for value in wanted if value not in known]
         if unknown:
             raise InputError(f"--{axis} {unknown[0]}: choose from {', '.join(known)}")

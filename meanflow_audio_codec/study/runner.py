@@ -18,7 +18,6 @@ from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.study.cell_run import config_hash, run_directory
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS, Shard, append_rows, identity, read_rows
 
-
 UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
