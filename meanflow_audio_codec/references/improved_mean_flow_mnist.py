@@ -1,0 +1,249 @@
+"""Improved mean flow (arXiv 2512.02012) on MNIST, class-conditional, in one file and its network.
+
+    python -m meanflow_audio_codec.references.improved_mean_flow_mnist --data-dir DIR --steps 2000 --output grid.png
+
+The guidance scale is a condition of the network (section 4.2): trained on all scales up to `--max-guidance-scale`, and
+chosen by `--guidance-scale` when sampling. With `--guidance-interval` so is the interval of times in which guidance
+acts. `--velocity-head` adds the second output of the paper's appendix A.
+"""
+# pyright: reportMissingImports=false
+# ruff: noqa: T201
+
+import argparse
+import gzip
+import math
+import os
+import struct
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from matplotlib import image
+from torch import Tensor
+from torch.func import functional_call, jvp
+
+from meanflow_audio_codec.references.networks import VelocityNet
+
+PATCH = 7
+GRID = (28 // PATCH, 28 // PATCH)
+NUM_CLASSES = 10
+MEAN, SCALE = 0.1307, 0.3081  # of the pixels of the training images, black 0 and white 1
+
+
+def read_idx(path: Path) -> Tensor:
+    """The bytes of a gzip-compressed idx file in its shape: two zeros, type 8, number of axes, big-endian sizes."""
+    content = gzip.decompress(path.read_bytes())
+    if content[:3] != b"\0\0\x08":
+        raise ValueError(f"{path} is not an idx file of bytes: get the original file")
+    start = 4 + 4 * content[3]
+    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    return torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8).reshape(shape)
+
+
+def read_mnist(folder: Path) -> tuple[Tensor, Tensor]:
+    """Standardised tokens (60000, 16, 49) and labels of the training images in a folder or in its `mnist`."""
+    folder = folder / "mnist" if (folder / "mnist").is_dir() else folder
+    images = read_idx(folder / "train-images-idx3-ubyte.gz")
+    labels = read_idx(folder / "train-labels-idx1-ubyte.gz")
+    return to_tokens((images / 255.0 - MEAN) / SCALE), labels.long()
+
+
+def to_tokens(images: Tensor) -> Tensor:
+    """Images (b, 28, 28) as patches in reading order (b, n, c)."""
+    return images.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH).reshape(len(images), -1, PATCH**2)
+
+
+def to_images(tokens: Tensor) -> Tensor:
+    """The inverse of `to_tokens`."""
+    return tokens.reshape(-1, *GRID, PATCH, PATCH).transpose(2, 3).reshape(-1, 28, 28)
+
+
+def save_grid(path: Path, images: Tensor, columns: int = 10) -> None:
+    """A PNG of images (b, 28, 28), black 0 and white 1, in rows of `columns`."""
+    page = images.clamp(0.0, 1.0).unflatten(0, (-1, columns)).transpose(1, 2).flatten(2).flatten(0, 1)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    image.imsave(temporary, page.cpu().numpy(), cmap="gray", vmin=0.0, vmax=1.0, format="png")
+    temporary.replace(path)
+
+
+def sample_times(batch_size: int, equal_share: float) -> tuple[Tensor, Tensor]:
+    """r <= t: two logit-normal draws, sorted; r = t for a share of the batch (MeanFlow, section 4.3)."""
+    r, t = torch.sigmoid(-0.4 + torch.randn(2, batch_size)).sort(dim=0).values
+    return torch.where(torch.arange(batch_size) < round(equal_share * batch_size), t, r), t
+
+
+def adaptive_weight(error: Tensor, power: float, epsilon: float) -> Tensor:
+    """error / sg(error + epsilon)^power (MeanFlow, section 4.3); power 0 changes nothing."""
+    return error / (error.detach() + epsilon) ** power
+
+
+def mean_velocity_and_derivative(
+    net: VelocityNet, z: Tensor, r: Tensor, t: Tensor, tangent: Tensor, **condition: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """u, du/dt = (d_z u) tangent + d_t u, and the second head: one Jacobian-vector product with (tangent, 0, 1)."""
+    parameters: dict[str, Tensor] = dict(net.named_parameters())
+
+    def u(z: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        mean, head = functional_call(net, parameters, (z, r, t), condition)
+        return mean, () if head is None else (head,)
+
+    tangents = (tangent, torch.zeros_like(r), torch.ones_like(t))
+    mean, derivative, head = jvp(u, (z, r, t), tangents, has_aux=True)  # pyright: ignore[reportAssignmentType]
+    return mean, derivative, head[0] if head else None
+
+
+@torch.no_grad()
+def instantaneous_velocity(
+    net: VelocityNet, z: Tensor, t: Tensor, label: Tensor | None, guidance: Tensor | None = None
+) -> Tensor:
+    """v(z, t): the second head where there is one, else the boundary condition u(z, t, t)."""
+    mean, head = net(z, t, t, label, guidance)
+    return mean if head is None else head
+
+
+def improved_mean_flow_loss(
+    net: VelocityNet,
+    x: Tensor,
+    e: Tensor,
+    r: Tensor,
+    t: Tensor,
+    label: Tensor | None = None,
+    *,
+    drop: Tensor | None = None,
+    scale: Tensor | None = None,
+    interval: Tensor | None = None,
+    power: float = 1.0,
+    epsilon: float = 1e-3,
+) -> tuple[Tensor, Tensor]:
+    """Loss, and mean squared error of V = u + (t - r) sg(du/dt) against e - x (equation 12, algorithm 1).
+
+    Data x and noise e are (b, n, c), times r <= t (b,); `drop` marks examples that train without their label. With
+    guidance scales w (b,), examples that keep theirs regress on e - x + (1 - 1/w)(v(label, w) - v(no label, 1)). With
+    intervals (b, 2), w counts as 1 where t lies outside.
+    """
+    z = (1.0 - t[:, None, None]) * x + t[:, None, None] * e
+    target = e - x
+    if label is not None and drop is not None:
+        label = torch.where(drop, net.num_classes, label)
+    scale_at_t = scale
+    if scale is not None and interval is not None:
+        scale_at_t = torch.where((interval[:, 0] <= t) & (t <= interval[:, 1]), scale, 1.0)
+    tangent = instantaneous_velocity(net, z, t, label, scale_at_t)
+    if scale_at_t is not None and drop is not None:
+        strength = torch.where(drop, 0.0, 1.0 - 1.0 / scale_at_t)
+        target = target + strength[:, None, None] * (tangent - instantaneous_velocity(net, z, t, None))
+
+    condition = {"label": label, "guidance": scale, "interval": interval}
+    u, derivative, head = mean_velocity_and_derivative(net, z, r, t, tangent, **condition)
+    compound = u + (t - r)[:, None, None] * derivative.detach()
+    error = (compound - target).square().mean(dim=(1, 2))
+    weighted = adaptive_weight(error, power, epsilon)
+    if head is not None:
+        weighted = weighted + adaptive_weight((head - target).square().mean(dim=(1, 2)), power, epsilon)
+    return weighted.mean(), error.mean()
+
+
+@torch.no_grad()
+def sample(net: VelocityNet, z: Tensor, num_steps: int, **condition: Tensor | None) -> Tensor:
+    """Data from noise z: z_r = z_t - (t - r) u(z_t, r, t) over equal intervals from t = 1 down."""
+    times = torch.linspace(1.0, 0.0, num_steps + 1).tolist()
+    for t, r in pairwise(times):
+        start, end = (torch.full((len(z),), value, dtype=z.dtype, device=z.device) for value in (t, r))
+        z = z - (t - r) * net(z, end, start, **condition)[0]
+    return z
+
+
+def draw_and_compute_loss(
+    net: VelocityNet, x: Tensor, label: Tensor, arguments: argparse.Namespace
+) -> tuple[Tensor, Tensor]:
+    """The loss of one batch, with fresh noise, times, labels to drop, scales of density 1/w, and intervals."""
+    r, t = (value.to(x) for value in sample_times(len(x), arguments.equal_share))
+    drop = (torch.rand(len(x)) < arguments.label_drop_rate).to(x.device)
+    scale = (arguments.max_guidance_scale ** torch.rand(len(x))).to(x)
+    interval = None
+    if arguments.guidance_interval is not None:
+        # From the first half of [0, 1] to the second. Examples with r = t train v, which guidance at all times uses.
+        drawn = (torch.tensor([0.0, 0.5]) + 0.5 * torch.rand(len(x), 2)).to(x)
+        interval = torch.where((r == t)[:, None], torch.tensor([0.0, 1.0]).to(x), drawn)
+    return improved_mean_flow_loss(net, x, torch.randn_like(x), r, t, label, drop=drop, scale=scale, interval=interval)
+
+
+def train(net: VelocityNet, tokens: Tensor, labels: Tensor, arguments: argparse.Namespace) -> None:
+    """AdamW, a short warm-up, then a cosine down to zero."""
+    device = next(net.parameters()).device
+    optimizer = torch.optim.AdamW(net.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * step / arguments.steps))
+    )
+    begin, sum_of_errors, every = time.perf_counter(), 0.0, 50
+    for step in range(1, arguments.steps + 1):
+        index = torch.randint(len(tokens), (arguments.batch_size,))
+        x, label = tokens[index].to(device), labels[index].to(device)
+        loss, error = draw_and_compute_loss(net, x, label, arguments)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        sum_of_errors += error.item()
+        if step % every == 0 or step == arguments.steps:
+            mean = sum_of_errors / ((step - 1) % every + 1)
+            print(f"step {step}/{arguments.steps}  error {mean:.4f}  {time.perf_counter() - begin:.0f} s", flush=True)
+            sum_of_errors = 0.0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder with the MNIST .gz files, or its parent")
+    parser.add_argument(
+        "--output", type=Path, default=Path("improved_mean_flow.png"), help="where the sample grid goes"
+    )
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--width", type=int, default=96)
+    parser.add_argument("--num-blocks", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--equal-share", type=float, default=0.5, help="share of each batch with r = t")
+    parser.add_argument("--label-drop-rate", type=float, default=0.1)
+    parser.add_argument("--max-guidance-scale", type=float, default=4.0, help="largest scale in training")
+    parser.add_argument("--guidance-scale", type=float, default=3.0, help="scale when sampling; 1 is no guidance")
+    parser.add_argument("--guidance-interval", type=float, nargs=2, metavar=("START", "END"), help="when sampling")
+    parser.add_argument("--velocity-head", action="store_true")
+    parser.add_argument("--sampling-steps", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, then write ten samples of each digit."""
+    arguments = parse_arguments()
+    torch.manual_seed(arguments.seed)
+    tokens, labels = read_mnist(arguments.data_dir)
+    net = VelocityNet(
+        PATCH**2,
+        GRID,
+        width=arguments.width,
+        num_blocks=arguments.num_blocks,
+        num_classes=NUM_CLASSES,
+        use_guidance=True,
+        use_guidance_interval=arguments.guidance_interval is not None,
+        velocity_head=arguments.velocity_head,
+    ).to(arguments.device)
+    print(f"{sum(parameter.numel() for parameter in net.parameters()):,} parameters", flush=True)
+    train(net, tokens, labels, arguments)
+    label = torch.arange(NUM_CLASSES).repeat(10).to(arguments.device)
+    noise = torch.randn(len(label), *tokens.shape[1:]).to(arguments.device)
+    scale = torch.full(label.shape, arguments.guidance_scale, device=label.device)
+    interval = None
+    if arguments.guidance_interval is not None:
+        interval = torch.tensor(arguments.guidance_interval, device=label.device).expand(len(label), 2)
+    samples = sample(net, noise, arguments.sampling_steps, label=label, guidance=scale, interval=interval)
+    save_grid(arguments.output, to_images(samples) * SCALE + MEAN)
+    print(f"samples are in {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
