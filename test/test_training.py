@@ -325,7 +325,7 @@ def drawing_step() -> tuple[TrainState, Callable[..., Any]]:
     optimizer = make_optimizer(config.optimizer, config.training.num_steps)
 
     def loss(
-        model: CodecModel, signal: jax.Array, label: Any, key: jax.Array
+        model: CodecModel, signal: jax.Array, label: Any, key: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         return jnp.square(optax.tree.norm(model)), {"draw": jax.random.uniform(key)}
 
@@ -440,9 +440,9 @@ def test_the_decoder_trains_the_encoder_unless_detached(detach: bool) -> None:
         lambda leaf: jnp.asarray(0.3 * random.standard_normal(leaf.shape), jnp.float32),
         nnx.eval_shape(lambda: build_model(config, tokenizer.spec, 4, jax.random.key(0))),
     )
-    loss = make_loss(tokenizer, normalizer, build_method(config.method), config.training)
+    loss = make_loss(tokenizer, tokenizer, normalizer, build_method(config.method), config.training)
     batch = jnp.asarray(data.batch(0).signal)
-    gradient, metrics = jax.jit(jax.grad(loss, has_aux=True))(model, batch, None, jax.random.key(0))
+    gradient, metrics = jax.jit(jax.grad(loss, has_aux=True))(model, batch, None, jax.random.key(0), jnp.array(0))
     # An autoencoder's decoder starts from silence, z = 0: what multiplies z alone has no gradient, all else has.
     silent = {
         jax.tree_util.keystr(path)
