@@ -226,13 +226,15 @@ def test_parts_have_complete_defaults(part: type[Config]) -> None:
 
 
 def attributes_read() -> set[str]:
-    """Names read as `.name` anywhere in the package outside configs/."""
+    """Names read as `.name`, or by the pattern of a `match`, anywhere in the package outside configs/."""
     names: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         if path.relative_to(PACKAGE).parts[0] != "configs":
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                     names.add(node.attr)
+                elif isinstance(node, ast.MatchClass):
+                    names.update(node.kwd_attrs)
     return names
 
 
