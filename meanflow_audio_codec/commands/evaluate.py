@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", choices=("train", "valid", "test"))
     parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE", help="rows of the manifest")
     parser.add_argument("--limit", type=int, help="score this many recordings, evenly spread over the split")
-    parser.add_argument("--num-steps", type=int, nargs="+", default=[1], help="network evaluations, one row each")
+    parser.add_argument("--num-steps", type=int, nargs="+", help="steps, one row each (default: the model's)")
     parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
     parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
     parser.add_argument("--metrics", default="si_sdr,lsd,mel,estoi,pesq", help="comma-separated")
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from meanflow_audio_codec.codec.decoding_options import check_decoding_options
     from meanflow_audio_codec.codec.pretrained import load_pretrained
 
-    for num_steps in arguments.num_steps:
+    for num_steps in arguments.num_steps or ():
         check_decoding_options(num_steps=num_steps, seed=arguments.seed)
     for temperature in arguments.temperature or ():
         check_decoding_options(temperature=temperature)
@@ -58,7 +58,8 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     codec = Codec(pretrained)
     clips = _clips(arguments, pretrained, codec.sample_rate)
     temperatures = arguments.temperature or sorted({codec.default_temperature, 0.0}, reverse=True)
-    settings = tuple(Setting(steps, value) for value in temperatures for steps in arguments.num_steps)
+    step_counts = arguments.num_steps or [pretrained.method.default_num_steps]
+    settings = tuple(Setting(steps, value) for value in temperatures for steps in step_counts)
     systems = evaluate_codec(codec, clips, settings, metrics, jobs=arguments.jobs)
     systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
     if arguments.json:
@@ -123,7 +124,7 @@ def _evaluate_samples(arguments: argparse.Namespace, pretrained) -> int:
     labels = np.arange(arguments.samples, dtype=np.int32) % 10
     scale = default_guidance_scale(pretrained) if arguments.guidance_scale is None else arguments.guidance_scale
     rows = []
-    for num_steps in arguments.num_steps:
+    for num_steps in arguments.num_steps or [pretrained.method.default_num_steps]:
         for temperature in arguments.temperature or [pretrained.method.default_temperature]:
             images = generate(
                 pretrained,

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model folder, e.g. runs/mnist/model")
     parser.add_argument("--count", type=int, default=100, help="how many (default 100)")
     parser.add_argument("--label", type=int, help="one label for all (default: every label in turn)")
-    parser.add_argument("--num-steps", type=int, default=1, help="network evaluations (default 1)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="scale of the noise (default 1)")
+    parser.add_argument("--num-steps", type=int, help="steps of the sampler (default: the model's)")
+    parser.add_argument("--temperature", type=float, help="scale of the noise (default: the model's)")
     parser.add_argument("--guidance-scale", type=float, help="1 is no guidance (default: the model's)")
     parser.add_argument("--seed", type=int, default=0)
     add_force(parser)
@@ -44,20 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
         if not 0 <= arguments.label < classes:
             raise InputError(f"--label must lie in 0 ... {classes - 1}, not {arguments.label}")
         labels[:] = arguments.label
+    num_steps = pretrained.method.default_num_steps if arguments.num_steps is None else arguments.num_steps
     scale = default_guidance_scale(pretrained) if arguments.guidance_scale is None else arguments.guidance_scale
     images = generate(
         pretrained,
         labels,
         seed=arguments.seed,
-        num_steps=arguments.num_steps,
+        num_steps=num_steps,
         temperature=arguments.temperature,
         guidance_scale=scale,
     )
     sample_grid(arguments.output, images, labels, columns=classes)
     if arguments.json:
-        print(json.dumps({"output": str(arguments.output), "count": len(images), "guidance_scale": scale}))
+        print(json.dumps({"output": str(arguments.output), "count": len(images), "num_steps": num_steps, "guidance_scale": scale}))
     else:
-        print(
-            f"{arguments.output}: {len(images)} samples, {arguments.num_steps} evaluation(s), guidance scale {scale:g}"
-        )
+        print(f"{arguments.output}: {len(images)} samples, {num_steps} step(s), guidance scale {scale:g}")
     return 0

@@ -12,7 +12,14 @@ from meanflow_audio_codec.configs.data import (
     SyntheticAudioConfig,
     SyntheticImagesConfig,
 )
-from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, MethodConfig
+from meanflow_audio_codec.configs.methods import (
+    AdversarialConfig,
+    AutoencoderConfig,
+    FixedGuidanceConfig,
+    FlowMatchingConfig,
+    ImprovedMeanFlowConfig,
+    MethodConfig,
+)
 from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
 from meanflow_audio_codec.configs.tokens import (
     GainShapeConfig,
@@ -91,6 +98,10 @@ class ExperimentConfig(Config):
                 raise ValueError(
                     f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
                 )
+        if self.decoder.velocity_head and not isinstance(self.method, ImprovedMeanFlowConfig):
+            raise ValueError("velocity_head is the tangent of improved-mean-flow; other methods have no use for it")
+        if self.decoder.num_classes == 0 and _is_guided(self.method):
+            raise ValueError("guidance strengthens a label: set decoder.num_classes, or leave the guidance scales at 1")
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
             raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
         if (
@@ -100,3 +111,15 @@ class ExperimentConfig(Config):
         ):
             raise ValueError(f"patch {self.tokenizer.patch} must divide the image size {MNIST_SIZE}")
         return self
+
+
+def _is_guided(method: MethodConfig) -> bool:
+    """Whether training or sampling would strengthen a label."""
+    if isinstance(method, AutoencoderConfig | AdversarialConfig):
+        return False
+    if isinstance(method, FlowMatchingConfig):
+        return method.sampling_scale > 1.0
+    guidance = method.guidance
+    if isinstance(guidance, FixedGuidanceConfig):
+        return guidance.scale > 1.0 or guidance.mixing > 0.0
+    return guidance.max_scale > 1.0

@@ -73,12 +73,13 @@ class AdversarialConfig(Config):
 
     kind: Literal["adversarial"] = "adversarial"
     loss: Literal["hinge", "least-squares"] = "hinge"
-    adversarial_weight: PositiveFloat = 0.1
-    feature_matching_weight: NonNegativeFloat = 1.0
+    # Sizes of the two gradients beside that of the regression (documentation/research/adversarial.md, equation 8).
+    adversarial_weight: PositiveFloat = 0.8
+    feature_matching_weight: NonNegativeFloat = 0.3
     # Steps of plain regression before the adversary counts.
     start_step: NonNegativeInt = 0
     # The discriminator's learning rate as a multiple of the other networks'.
-    learning_rate_share: PositiveFloat = 1.0
+    learning_rate_share: PositiveFloat = 2.0
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
 
 

@@ -269,8 +269,11 @@ def _method(cell: StudyCell) -> MethodConfig:
         case "autoencoder":
             return AutoencoderConfig()
         case "adversarial":
-            tiny = DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160))
-            return AdversarialConfig(discriminator=tiny) if cell.preset == "smoke" else AdversarialConfig()
+            if cell.preset == "smoke":
+                return AdversarialConfig(discriminator=DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160)))
+            # At full width the discriminator of audio costs fourteen times the networks it judges.
+            width = 16 if (cell.preset, cell.dataset) == ("small", "audio") else DiscriminatorConfig().width
+            return AdversarialConfig(discriminator=DiscriminatorConfig(width=width))
         case "flow-matching":
             # Weighted as the mean flows are, so that the methods differ in their targets alone.
             return FlowMatchingConfig(sampling_scale=3.0 if generative else 1.0, adaptive_weight_power=1.0)
