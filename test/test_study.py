@@ -225,4 +225,6 @@ def test_results_can_be_read_as_csv(tmp_path: Path) -> None:
     assert row["seed"] == "3"
     with pytest.raises(ValueError, match="no column mistake"):
         append_rows(tmp_path / "results.csv", IDENTITY, [{"mistake": 1}])
+    with pytest.raises(InputError, match="other columns"):
+        append_rows(tmp_path / "results.csv", IDENTITY, [identity(cell())])
     assert os.listdir(tmp_path) == ["results.csv"]

@@ -56,7 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     sample_grid(arguments.output, images, labels, columns=classes)
     if arguments.json:
-        print(json.dumps({"output": str(arguments.output), "count": len(images), "num_steps": num_steps, "guidance_scale": scale}))
+        print(
+            json.dumps(
+                {"output": str(arguments.output), "count": len(images), "num_steps": num_steps, "guidance_scale": scale}
+            )
+        )
     else:
         print(f"{arguments.output}: {len(images)} samples, {num_steps} step(s), guidance scale {scale:g}")
     return 0

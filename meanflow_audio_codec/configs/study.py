@@ -270,7 +270,9 @@ def _method(cell: StudyCell) -> MethodConfig:
             return AutoencoderConfig()
         case "adversarial":
             if cell.preset == "smoke":
-                return AdversarialConfig(discriminator=DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160)))
+                return AdversarialConfig(
+                    discriminator=DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160))
+                )
             # At full width the discriminator of audio costs fourteen times the networks it judges.
             width = 16 if (cell.preset, cell.dataset) == ("small", "audio") else DiscriminatorConfig().width
             return AdversarialConfig(discriminator=DiscriminatorConfig(width=width))

@@ -1,6 +1,5 @@
-"""Figures that compare methods: images, spectrograms, curves. At most 900 pixels wide, palette of Okabe and Ito."""
+"""Figures that compare methods on the same items: images, spectrograms. At most 900 pixels wide."""
 
-import io
 import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,28 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.evaluators.figures import DOTS_PER_INCH, DYNAMIC_RANGE_DB, new_figure, power_decibels
-from meanflow_audio_codec.evaluators.statistics import Interval
+from meanflow_audio_codec.evaluators.figures import DYNAMIC_RANGE_DB, new_figure, power_decibels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 6.0  # inches
 LARGEST_IMAGE = 1.0  # inches
-# The colours that all can tell apart (Okabe and Ito 2008), without yellow, which is too pale for lines on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PER_ROW = 4  # panels, and entries of a legend
 TEXT_SIZE = 8
 CHARACTER_WIDTH = 0.075  # inches at this size, with some room
-
-
-def png_bytes(figure: "Figure") -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return buffer.getvalue()
 
 
 def image_comparison(
@@ -106,46 +93,6 @@ def spectrogram_panel(signals: Mapping[str, Float[np.ndarray, " samples"]], samp
     return figure
 
 
-def evaluations_curve(curves: Mapping[str, Mapping[int, Interval]], metric: str) -> "Figure":
-    """A metric over the number of network evaluations, one line per method, with a bar from low to high.
-
-    `metric` labels the axis: name, unit, direction. Colour and marker follow a method's place, so that a method without
-    points keeps its place in a series of figures. The axis is logarithmic where all values are positive and span a
-    factor of 20.
-
-    Raises:
-        ValueError: no method has a point, or there are more than seven methods.
-    """
-    from matplotlib.ticker import LogLocator
-
-    if not any(curves.values()) or len(curves) > len(COLOURS):
-        raise ValueError(f"one to {len(COLOURS)} methods with points are needed, not {len(curves)}")
-    figure, (ax,) = new_figure(1, width=WIDTH, row_height=3.4)
-    for i, (name, points) in enumerate(curves.items()):
-        if points:
-            # Bars at one number of evaluations stand beside each other rather than on top.
-            shift = 2.0 ** (0.05 * (i - (len(curves) - 1) / 2))
-            _draw_curve(ax, points, name, shift, COLOURS[i], MARKERS[i])
-    numbers = sorted({number for points in curves.values() for number in points})
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(numbers, [str(number) for number in numbers])
-    values = np.array([interval.mean for points in curves.values() for interval in points.values()])
-    ax.minorticks_off()
-    if values.min() > 0 and values.max() > 20 * values.min():
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.minorticks_off()
-    ax.set_xlabel("network evaluations", fontsize=TEXT_SIZE + 1)
-    ax.set_ylabel(metric, fontsize=TEXT_SIZE + 1)
-    ax.tick_params(labelsize=TEXT_SIZE)
-    ax.grid(axis="y", alpha=0.3, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    if len(curves) > 1:
-        figure.legend(loc="outside upper left", ncols=_columns(len(curves)), fontsize=TEXT_SIZE, frameon=False)
-    return figure
-
-
 def _columns(number: int) -> int:
     """Columns of as few rows of at most four as will do, equally filled."""
     num_rows = -(-number // PER_ROW)
@@ -154,12 +101,3 @@ def _columns(number: int) -> int:
 
 def _wrapped(name: str, width: int) -> str:
     return "\n".join(textwrap.fill(line, width) for line in name.split("\n"))
-
-
-def _draw_curve(ax: "Axes", points: Mapping[int, Interval], name: str, shift: float, colour: str, marker: str) -> None:
-    numbers = sorted(points)
-    means, lows, highs = np.array([points[number] for number in numbers], np.float64).T
-    x = np.array(numbers) * shift
-    ax.plot(x, means, color=colour, marker=marker, markersize=5, linewidth=1.4, label=name)
-    known = np.isfinite(lows) & np.isfinite(highs)
-    ax.vlines(x[known], lows[known], highs[known], color=colour, linewidth=1.4)

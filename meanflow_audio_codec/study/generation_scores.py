@@ -12,6 +12,7 @@ from meanflow_audio_codec.configs.study import StudyCell
 from meanflow_audio_codec.evaluators.frechet import frechet_distance
 from meanflow_audio_codec.evaluators.kernel_distance import kernel_distance
 from meanflow_audio_codec.evaluators.precision_recall import precision_and_recall
+from meanflow_audio_codec.evaluators.statistics import bootstrap_set_metric
 from meanflow_audio_codec.study.scores import Scores, Setting, setting_figures
 from meanflow_audio_codec.study.test_items import real_examples
 
@@ -30,7 +31,7 @@ def generation_scores(
     num_classes = pretrained.config.decoder.num_classes
     labels = np.arange(cell.scale.num_items, dtype=np.int32) % num_classes
     real_features, _ = _judge(cell, real.signals, real.sample_rate)
-    for setting in settings:
+    for index, setting in enumerate(settings):
 
         def draw(labels: np.ndarray, setting: Setting = setting) -> np.ndarray:
             return generate(
@@ -53,6 +54,10 @@ def generation_scores(
             "frechet_distance": frechet_distance(features, real_features),
             "kernel_distance": kernel_distance(features, real_features, seed=0).mean,
         }
+        if index == 0:
+            # Of the row of the cell alone: fifty further distances, and the only spread there is with one seed.
+            interval = bootstrap_set_metric(frechet_distance, features, real_features, seed=0)
+            figures["frechet_half_width"] = interval.high - interval.mean
         figures |= precision_and_recall(real_features, features)._asdict()
         per_item = {}
         # The stand-in sounds of the smoke preset are no words.

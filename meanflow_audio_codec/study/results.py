@@ -19,7 +19,7 @@ SETTING = ("num_evaluations", "solver", "temperature", "guidance_scale")
 METRICS = (
     "num_items", "milliseconds_per_item", "bits_per_item", "kilobits_per_second", "side_bits_per_item",
     "code_bits_per_item", "codebook_use", "mse", "psnr", "ssim", "si_sdr", "lsd", "mel", "mrmel", "pesq", "estoi",
-    "accuracy", "frechet_distance", "kernel_distance", "precision", "recall",
+    "accuracy", "frechet_distance", "kernel_distance", "precision", "recall", "frechet_half_width",
 )  # fmt: skip
 RESULT_COLUMNS = IDENTITY + PROVENANCE + SETTING + METRICS
 SWEEP_COLUMNS = (*IDENTITY, "seed", *SETTING, *METRICS)
@@ -44,12 +44,21 @@ def identity(cell: StudyCell) -> dict[str, Any]:
 
 
 def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Append rows to a table, with its heading if it is new; a row is written by one call, so it is whole or absent."""
+    """Append rows to a table, with its heading if it is new; a row is written by one call, so it is whole or absent.
+
+    Raises:
+        InputError: the table that is there has other columns.
+    """
     for row in rows:
         unknown = set(row) - set(columns)
         if unknown:
             raise ValueError(f"the table has no column {', '.join(sorted(unknown))}")
     is_new = not path.exists() or path.stat().st_size == 0
+    if not is_new:
+        with path.open(encoding="utf-8", newline="") as file:
+            heading = tuple(next(csv.reader(file), ()))
+        if heading != columns:
+            raise InputError(f"{path}: has other columns than this version writes; choose another --output-dir")
     lines = ([list(columns)] if is_new else []) + [[_text(row.get(column)) for column in columns] for row in rows]
     with path.open("ab") as file:
         file.write("".join(map(_csv_line, lines)).encode())

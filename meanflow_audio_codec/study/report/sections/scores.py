@@ -24,6 +24,7 @@ CAPTION = (
     "bold. ↑ higher is better, ↓ lower is better. NFE: evaluations of the network per decoded item. Time: training on "
     "the device above; ms: decoding one item, in batches."
 )
+SPREAD_CAPTION = " Fréchet ±: half of a 95 % bootstrap interval over the drawn items."
 
 
 class Column:
@@ -38,6 +39,8 @@ class Column:
 
 
 RATE = (Column("bits/item", "bits_per_item", 1.0, 1), Column("kbit/s", "kilobits_per_second", 1.0, 2))
+# Half the width of a 95 % interval over the drawn items, where a cell has one.
+SPREAD = Column("Fréchet ±", "frechet_half_width", 1.0, 2)
 EVALUATIONS = Column("NFE", "num_evaluations", 1.0, 0)
 COST = (
     Column("parameters (10⁶)", "num_parameters", 1e-6, 2),
@@ -72,22 +75,27 @@ def score_table(results: Results, task: str, dataset: str) -> Blocks:
     metrics = [metric for metric in METRICS.values() if any(results.values(cell, metric.name) for cell in cells)]
     before = [column for column in (*RATE, EVALUATIONS) if any(results.values(cell, column.name) for cell in cells)]
     groups = dict.fromkeys(cell.group for cell in cells)
+    after = [SPREAD] if any(results.values(cell, SPREAD.name) for cell in cells) else []
+    after += COST
     rows = tuple(
-        Rows(group_title(*group), _rows(results, [cell for cell in every if cell.group == group], before, metrics))
+        Rows(
+            group_title(*group),
+            _rows(results, [cell for cell in every if cell.group == group], before, metrics, after),
+        )
         for group in groups
     )
     headings = ("method", "seeds", *(column.heading for column in before), *(metric.title for metric in metrics))
-    headings += tuple(column.heading for column in COST)
+    headings += tuple(column.heading for column in after)
     absent = dict.fromkeys(group_title(*cell.group) for cell in every if cell.group not in groups)
-    table = Table(headings, rows, caption=CAPTION)
+    table = Table(headings, rows, caption=CAPTION + SPREAD_CAPTION * (SPREAD in after))
     return [table, missing(f"{', '.join(absent)}.")] if absent else [table]
 
 
 def _rows(
-    results: Results, cells: list[Cell], before: list[Column], metrics: list[Metric]
+    results: Results, cells: list[Cell], before: list[Column], metrics: list[Metric], after: list[Column]
 ) -> tuple[tuple[Entry, ...], ...]:
     best = {metric.name: _best(results, cells, metric.name, metric.higher_is_better) for metric in metrics}
-    best |= {column.name: _best(results, cells, column.name, False) for column in COST if column.ranked}
+    best |= {column.name: _best(results, cells, column.name, False) for column in after if column.ranked}
     rows = []
     for cell in cells:
         row = [Entry(title(cell.method)), _seeds(results, cell)]
@@ -95,7 +103,7 @@ def _rows(
         for metric in metrics:
             values = [value * metric.scale for value in results.values(cell, metric.name)]
             row.append(Entry(spread(values, metric.decimals), bold=cell in best[metric.name]))
-        for column in COST:
+        for column in after:
             text = column.text(results.values(cell, column.name))
             row.append(Entry(text, bold=cell in best.get(column.name, ())))
         rows.append(tuple(row))
