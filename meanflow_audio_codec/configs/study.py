@@ -20,6 +20,7 @@ from meanflow_audio_codec.configs.methods import (
     ImprovedMeanFlowConfig,
     MeanFlowConfig,
     MethodConfig,
+    TimeConfig,
 )
 from meanflow_audio_codec.configs.networks import (
     DiscriminatorConfig,
@@ -57,6 +58,7 @@ SEGMENT_TOKENS = 16  # of audio: 0.32 s at 50 tokens per second
 SPEECH_HOP, SPEECH_RATE = 320, 16_000
 WORD_HOP, WORD_RATE = 160, 8_000
 NUM_DIGITS, NUM_WORDS, NUM_SYNTHETIC_SOUNDS = 10, 15, 3
+GUIDANCE_SCALE = 3.0  # of generation
 # Levels of the codes of a token. At equal rate the tokenizations of a dataset cost the same bits in all: an image 100
 # or 200 bits, whether in 25 blocks or 16 patches; a second of speech 3.48 or 6.27 kbit of codes and about 2.2 of band
 # gains under the MDCT, 5.69 or 8.48 of codes and 0.1 of frame gains otherwise.
@@ -269,25 +271,47 @@ def _method(cell: StudyCell) -> MethodConfig:
         case "autoencoder":
             return AutoencoderConfig()
         case "adversarial":
-            if cell.preset == "smoke":
-                return AdversarialConfig(
-                    discriminator=DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160))
-                )
             # At full width the discriminator of audio costs fourteen times the networks it judges.
             width = 16 if (cell.preset, cell.dataset) == ("small", "audio") else DiscriminatorConfig().width
-            return AdversarialConfig(discriminator=DiscriminatorConfig(width=width))
+            discriminator = DiscriminatorConfig(width=width)
+            if cell.preset == "smoke":
+                discriminator = DiscriminatorConfig(width=4, num_blocks=1, hop_lengths=(64, 160))
+            # Against an adversary from the first step, the codes of audio never came to carry anything.
+            return AdversarialConfig(start_step=cell.scale.num_steps // 2, discriminator=discriminator)
         case "flow-matching":
             # Weighted as the mean flows are, so that the methods differ in their targets alone.
-            return FlowMatchingConfig(sampling_scale=3.0 if generative else 1.0, adaptive_weight_power=1.0)
+            time = _generation_time(0.0) if generative else TimeConfig()
+            return FlowMatchingConfig(
+                time_mean=time.mean,
+                time_standard_deviation=time.standard_deviation,
+                sampling_scale=GUIDANCE_SCALE if generative else 1.0,
+                adaptive_weight_power=1.0,
+            )
         case "mean-flow":
-            return MeanFlowConfig(guidance=FixedGuidanceConfig(scale=3.0 if generative else 1.0))
+            if generative:
+                guidance = FixedGuidanceConfig(scale=GUIDANCE_SCALE)
+                return MeanFlowConfig(time=_generation_time(0.75), guidance=guidance)
+            return MeanFlowConfig()
         case "improved-mean-flow-fixed-guidance":
-            return ImprovedMeanFlowConfig(guidance=FixedGuidanceConfig(scale=3.0))
+            guidance = FixedGuidanceConfig(scale=GUIDANCE_SCALE)
+            return ImprovedMeanFlowConfig(time=_generation_time(0.5), guidance=guidance)
         case _ if generative:
             return ImprovedMeanFlowConfig(
+                time=_generation_time(0.5),
                 guidance=GuidanceConfig(
-                    max_scale=4.0, sampling_scale=3.0, condition_on_interval=cell.method.endswith("-interval")
-                )
+                    max_scale=5.0,
+                    sampling_scale=GUIDANCE_SCALE,
+                    condition_on_interval=cell.method.endswith("-interval"),
+                ),
             )
         case _:
             return ImprovedMeanFlowConfig()
+
+
+def _generation_time(equal_share: float) -> TimeConfig:
+    """Times that reach both ends: one evaluation asks for r = 0, t = 1, which the narrower default hardly draws.
+
+    On validation digits (1,000 steps of 64 images, one evaluation) a standard deviation of the logits of 1.6 instead of
+    1 raised the accuracy of samples from 72 % to 93 %; 2.4 lowered it to 79 %.
+    """
+    return TimeConfig(mean=0.0, standard_deviation=1.6, equal_share=equal_share)

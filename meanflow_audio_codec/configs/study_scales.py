@@ -46,8 +46,8 @@ GENERATION_SCALES: dict[Preset, dict[Data, Scale]] = {
         "words": Scale(num_steps=4, batch_size=8, num_items=32, condition_width=8),
     },
     "small": {
-        "mnist": Scale(num_steps=2_000, batch_size=128, num_items=5_000, condition_width=128),
-        "words": Scale(num_steps=1_500, batch_size=32, num_items=1_000, condition_width=128),
+        "mnist": Scale(num_steps=2_000, batch_size=64, num_items=3_000, condition_width=128, learning_rate=4e-3),
+        "words": Scale(num_steps=1_000, batch_size=32, num_items=600, condition_width=128),
     },
     "full": {
         "mnist": Scale(num_steps=30_000, batch_size=256, num_items=10_000, condition_width=256, learning_rate=1e-3),

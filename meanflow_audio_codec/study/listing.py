@@ -7,7 +7,7 @@ from meanflow_audio_codec.study.compute import flops_per_step, num_parameters
 from meanflow_audio_codec.study.results import identity
 
 # One core of a server of 2023: what the networks reach, and what start, compilation and scoring take.
-FLOPS_PER_SECOND = 2.5e10
+FLOPS_PER_SECOND = 4e10
 OVERHEAD_SECONDS = {"smoke": 5.0, "small": 30.0, "full": 120.0}
 
 
