@@ -47,7 +47,7 @@ GENERATION_SCALES: dict[Preset, dict[Data, Scale]] = {
     },
     "small": {
         "mnist": Scale(num_steps=2_000, batch_size=64, num_items=3_000, condition_width=128, learning_rate=4e-3),
-        "words": Scale(num_steps=1_000, batch_size=32, num_items=600, condition_width=128),
+        "words": Scale(num_steps=600, batch_size=32, num_items=600, condition_width=128, learning_rate=3e-3),
     },
     "full": {
         "mnist": Scale(num_steps=30_000, batch_size=256, num_items=10_000, condition_width=256, learning_rate=1e-3),
