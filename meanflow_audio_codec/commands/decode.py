@@ -124,9 +124,9 @@ class FileDecoder:
                 seekable = SeekableReader(file)
                 from meanflow_audio_codec.codec.excerpt import decode_excerpt, sample_range
 
-                part = {"start": self._arguments.start, "end": self._arguments.end}
-                sample_range(*part.values(), seekable.trailer.num_samples, seekable.header.sample_rate)
-                audio, sample_rate = decode_excerpt(self._codec, seekable, **part, **options)
+                start, end = self._arguments.start, self._arguments.end
+                sample_range(start, end, seekable.trailer.num_samples, seekable.header.sample_rate)
+                audio, sample_rate = decode_excerpt(self._codec, seekable, start=start, end=end, **options)
                 return audio, sample_rate, seekable.tags
             reader = StreamReader(file)
             reader.check_rest()
