@@ -5,12 +5,14 @@ import sys
 from importlib import import_module
 
 from meanflow_audio_codec import __version__
+from meanflow_audio_codec.commands.standard_streams import silence_standard_output
 from meanflow_audio_codec.errors import InputError
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
-    "encode": "audio file to .mfc file",
-    "decode": ".mfc file to audio file",
+    "encode": "audio files to .mfc files",
+    "decode": ".mfc files to audio files",
+    "verify": "check that .mfc files are whole and decode",
     "info": "what a .mfc file holds, or which models there are",
     "train": "train or resume an experiment",
     "evaluate": "score a codec on recordings, beside Opus if wanted",
@@ -31,12 +33,17 @@ def main(argv: list[str] | None = None) -> int:
         modules[name].add_arguments(subparsers.add_parser(name, help=summary, description=summary))
     arguments = parser.parse_args(argv)
     try:
-        return modules[arguments.command].run(arguments)
+        code = modules[arguments.command].run(arguments)
+        sys.stdout.flush()  # here, where a reader that went away is noticed in good order
+        return code
     except InputError as error:
         print(f"meanflow-codec {arguments.command}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
+        silence_standard_output()
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -169,9 +170,9 @@ def test_tokens_are_what_the_bytes_hold(codec):
     audio = np.stack([sound(6_000, seed, 11_025) for seed in range(2)])
     tokens = codec.tokenize(audio, 11_025)
     data = codec.encode(audio, 11_025)
-    header, packets = read_stream(data)
-    assert codec.encode_packets(tokens) == packets
-    for ours, theirs in zip(codec.decode_packets(header, packets), tokens, strict=True):
+    stream = read_stream(data)
+    assert codec.encode_packets(tokens) == stream.packets
+    for ours, theirs in zip(codec.decode_packets(stream.header, stream.packets), tokens, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert tokens.codes.shape == (2, codec.num_frames(6_000, 11_025), 4)
     decoded = codec.detokenize(tokens, 6_000, 11_025, seed=4, temperature=0.5)
@@ -192,18 +193,18 @@ def test_tokens_that_do_not_fit_are_refused(codec):
 
 
 def test_bits_are_the_payload(codec, data):
-    _, packets = read_stream(data)
-    assert codec.bits(data) == payload_bits(packets) == 8 * sum(map(len, packets))
+    packets = read_stream(data).packets
+    assert codec.bits(data) == payload_bits(packets) == 8 * sum(len(packet.payload) for packet in packets)
     assert codec.bits(data) < 8 * len(data)
 
 
 def test_recordings_of_several_packets_are_decoded(codec):
     audio = np.stack([sound(12 * 8_000, seed, 8_000) for seed in range(2)])
     data = codec.encode(audio, 8_000)
-    header, packets = read_stream(data)
+    header, _, num_samples, packets = read_stream(data)
     # 12 s are 601 frames: one packet of 500 and one of 101 for each of the two channels.
-    assert len(packets) == 4
-    assert header.frames_per_packet == 500
+    assert [packet.num_frames for packet in packets] == [500, 500, 101, 101]
+    assert (header.frames_per_packet, num_samples) == (500, 12 * 8_000)
     tokens = codec.tokenize(audio, 8_000)
     for ours, theirs in zip(codec.decode_packets(header, packets), tokens, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -239,8 +240,34 @@ def test_every_flipped_bit_is_noticed(codec, data):
 
 
 def test_the_header_says_what_the_audio_was(codec):
-    header = read_header(codec.encode(np.stack([sound(777)] * 3), 22_050))
-    assert (header.model, header.channels, header.num_samples, header.sample_rate) == ("tiny", 3, 777, 22_050)
+    data = codec.encode(np.stack([sound(777)] * 3), 22_050, tags={"title": "Three"})
+    header, tags, num_samples, packets = read_stream(data)
+    assert header == read_header(data)
+    assert (header.model, header.channels, num_samples, header.sample_rate) == ("tiny", 3, 777, 22_050)
+    assert header.noise_seed == zlib.crc32(packets[0].payload)
+    assert tags == {"title": "Three"}
+
+
+def test_the_noise_is_the_one_the_header_names(codec, data):
+    seed = read_header(data).noise_seed
+    np.testing.assert_array_equal(codec.decode(data)[0], codec.decode(data, seed=seed)[0])
+
+
+def test_more_audio_than_the_limit_is_refused_with_the_repair(codec, data):
+    raises_one_line(lambda: codec.decode(data, max_seconds=0.3), InputError, "max_seconds=1 .--max-seconds")
+    assert codec.decode(data, max_seconds=0.5)[0].shape == (1, 8_000)
+    for limit in (0.0, -1.0, float("nan")):
+        raises_one_line(lambda limit=limit: codec.decode(data, max_seconds=limit), InputError, "must be positive")
+
+
+def test_a_short_payload_cannot_ask_for_much_audio(codec):
+    _, packets = codec.packet_coder, read_stream(codec.encode(np.zeros(8 * RATE), RATE)).packets
+    # Even digital silence, the cheapest of recordings, is above the bound.
+    assert all(len(packet.payload) >= codec.packet_coder.fewest_bytes(packet.num_frames) for packet in packets)
+    assert codec.packet_coder.fewest_bytes(500) > 100
+    raises_one_line(
+        lambda: codec.packet_coder.decode(bytes(100), 500), BitstreamError, "500 frames in 100 bytes, fewer than any"
+    )
 
 
 @pytest.mark.parametrize("sample_rate", [0, -8_000, 44_100.5, float("nan"), "fast", None])

@@ -34,7 +34,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     Path("good.mfc").write_bytes(data)
     Path("cut.mfc").write_bytes(data[:-9])
     Path("flipped.mfc").write_bytes(data[:-9] + bytes([data[-9] ^ 4]) + data[-8:])
-    Path("newer.mfc").write_bytes(data[:3] + b"\x02" + data[4:])
+    Path("newer.mfc").write_bytes(data[:3] + b"\x03" + data[4:])
+    Path("older.mfc").write_bytes(data[:3] + b"\x01" + data[4:])
     Path("other.mfc").write_bytes(other_name_codec().encode(SECOND[:10], RATE))
     Path("kept.mfc").write_bytes(b"precious")
     Path("kept.wav").write_bytes(b"precious")
@@ -51,7 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 CODEC, GENERATOR = "CODEC", "GENERATOR"  # replaced by the folders, which exist only once the tests run
 BAD = {
     "encode a missing file": ("encode missing.wav out.mfc", "missing.wav does not exist"),
-    "encode a folder": ("encode . out.mfc", "is a folder"),
+    "encode a folder": ("encode . out.mfc", "out.mfc: no such folder"),
     "encode text": ("encode text.wav out.mfc", "text.wav cannot be read as audio"),
     "encode an empty file": ("encode empty.wav out.mfc", "empty.wav is empty"),
     "encode no samples": ("encode none.wav out.mfc", "none.wav holds no samples"),
@@ -61,6 +62,14 @@ BAD = {
     "encode over the input": ("encode good.wav good.wav --force", "unknown suffix '.wav'; use .mfc"),
     "encode into no folder": (f"encode good.wav no/out.mfc --model {CODEC}", "no: no such folder"),
     "encode to a long name": (f"encode good.wav {'x' * 300}.mfc", "cannot be written"),
+    "encode several to a file": ("encode good.wav nan.wav kept.mfc", "kept.mfc: is a file; several files"),
+    "encode several to nowhere": ("encode good.wav nan.wav no/no", "no/no: no such folder; make it first"),
+    "encode a pipe and more": ("encode - good.wav out", "goes with one file only"),
+    "encode several to a pipe": ("encode good.wav nan.wav -", "goes with one file only"),
+    "encode a folder to a pipe": ("encode . -", "is a folder, which standard output cannot hold"),
+    "encode by no process": ("encode good.wav out.mfc --jobs 0", "--jobs must be at least 1, not 0"),
+    "encode half a tag": ("encode good.wav out.mfc --tag title", "--tag title: write KEY=VALUE"),
+    "encode a bad tag": ("encode good.wav out.mfc --tag Titel=x", "a key has 1 ... 32 of the characters a-z"),
     "encode by an unknown model": ("encode good.wav out.mfc --model nonesuch", "model nonesuch: neither a built-in"),
     "encode by a generator": (f"encode good.wav out.mfc --model {GENERATOR}", "is not an audio codec"),
     "decode a missing file": ("decode missing.mfc out.wav", "missing.mfc: no such file"),
@@ -68,6 +77,13 @@ BAD = {
     "decode a cut file": ("decode cut.mfc out.wav", "truncated"),
     "decode a flipped bit": ("decode flipped.mfc out.wav", "corrupted"),
     "decode a newer file": ("decode newer.mfc out.wav", "newer version.*upgrade"),
+    "decode an older file": ("decode older.mfc out.wav", "format version 1, which was never released"),
+    "decode after the end": ("decode good.mfc out.wav --start 2", r"--start. must lie in 0 ... 1 s.* not 2"),
+    "decode backwards": ("decode good.mfc out.wav --start 0.5 --end 0.2", r"--end. must lie after the start"),
+    "decode too much": (f"decode good.mfc out.wav --max-seconds 0.5 --model {CODEC}", "the limit is .*--max-seconds"),
+    "decode nothing": ("decode good.mfc out.wav --max-seconds 0", "must be positive, not 0"),
+    "decode no folder": ("decode . out --jobs -1", "--jobs must be at least 1"),
+    "verify nothing": (f"verify good.mfc missing.mfc --model {CODEC}", "missing.mfc: no such file"),
     "decode another model's": (f"decode other.mfc out.wav --model {CODEC}", "made by model another, not tiny.*--model"),
     "decode other weights'": ("decode good.mfc out.wav --model OTHER", "other weights of tiny"),
     "decode by an unknown model": ("decode good.mfc out.wav --model nonesuch", "model nonesuch: neither a built-in"),
@@ -131,7 +147,7 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, case):
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.count("\n") == 1
+    assert printed.err.count("\n") == 1, printed.err
     assert printed.err.startswith(f"meanflow-codec {arguments[0]}: ")
     assert re.search(message, printed.err)
     assert contents(folder) == before

@@ -168,7 +168,7 @@ def test_mutated_payloads_are_refused_or_decode_to_what_they_encode():
 def test_a_wrong_number_of_frames_is_refused(change):
     codes = random_codes((5,) * 24, 30, np.random.default_rng(2))
     coder = PacketCoder(CodeCoder.fit([], (5,) * 24))
-    with pytest.raises(BitstreamError, match="does not fit the model's probability tables"):
+    with pytest.raises(BitstreamError, match=r"does not fit the model's probability tables|fewer than any take"):
         coder.decode(coder.encode(side_of(codes), codes), 30 + change)
 
 

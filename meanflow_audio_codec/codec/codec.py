@@ -1,7 +1,8 @@
 """The codec as its users see it: audio to bytes, and bytes to audio."""
 
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,19 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
-from meanflow_audio_codec.codec.container import BitstreamError, Header, payload_bits, read_stream, write_stream
+from meanflow_audio_codec.codec.container import (
+    BitstreamError,
+    Header,
+    Packet,
+    StreamReader,
+    payload_bits,
+    read_stream,
+    write_stream,
+)
+from meanflow_audio_codec.codec.container.stream_writer import NO_TAGS
 from meanflow_audio_codec.codec.decoding_options import check_decoding_options
 from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds, check_seconds
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
 from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
 from meanflow_audio_codec.codec.windows import WindowedNetworks
@@ -86,24 +97,28 @@ class Codec:
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
-    def encode(self, audio: Any, sample_rate: Any) -> bytes:
+    def encode(self, audio: Any, sample_rate: Any, *, tags: Mapping[str, str] = NO_TAGS) -> bytes:
         """The bytes of a .mfc file.
 
-        `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz.
+        `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz;
+        `tags` are texts to keep with it.
 
         Raises:
-            InputError: no samples, NaN or infinite samples, a wrong shape, or a rate or channel count out of range.
+            InputError: no samples, NaN or infinite samples, a wrong shape, a rate or channel count out of range, or
+                tags that cannot be stored.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
+        packets = self.encode_packets(self.tokenize(channels, sample_rate))
         header = Header(
             model=self.name,
             weights_hash=self._pretrained.weights_hash,
             sample_rate=sample_rate,
             channels=len(channels),
-            num_samples=channels.shape[1],
             frames_per_packet=FRAMES_PER_PACKET,
+            # Known as soon as the first packet is, so that a stream can be written before its end is known.
+            noise_seed=zlib.crc32(packets[0].payload),
         )
-        return write_stream(header, self.encode_packets(self.tokenize(channels, sample_rate)))
+        return write_stream(header, channels.shape[1], packets, tags)
 
     def decode(
         self,
@@ -112,31 +127,33 @@ class Codec:
         num_steps: int | None = None,
         seed: int | None = None,
         temperature: float | None = None,
+        max_seconds: float = DEFAULT_MAX_SECONDS,
     ) -> tuple[Float[np.ndarray, "channels samples"], int]:
         """Audio and its sample rate in Hz.
 
         `num_steps` network evaluations (1 by default); `temperature` scales the noise that decoding starts from, 0
-        being the most faithful waveform and 1 the natural texture. Without a seed the noise follows from the bytes, so
-        that decoding the same file twice gives the same samples.
+        being the most faithful waveform and 1 the natural texture. Without a seed the file names the noise, so that
+        decoding it twice gives the same samples.
 
         Raises:
             BitstreamError: the bytes are damaged, or were made by another model.
-            InputError: a number of steps, a seed or a temperature out of range.
+            InputError: a number of steps, a seed or a temperature out of range, or more audio than `max_seconds`.
         """
         check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
-        num_steps = self.default_num_steps if num_steps is None else num_steps
-        temperature = self.default_temperature if temperature is None else temperature
-        header, packets = read_stream(data)
+        check_max_seconds(max_seconds)
+        reader = StreamReader(io.BytesIO(data))
+        header = reader.header
         self.check_header(header)
-        tokens = self.decode_packets(header, packets)
-        seed = zlib.crc32(b"".join(packets)) if seed is None else seed
+        tokens = self.decode_packets(header, reader.packets(), max_seconds=max_seconds)
+        num_samples = reader.trailer.num_samples
+        self.check_length(header, num_samples, reader.num_frames, max_seconds=max_seconds)
         audio = self.detokenize(
             tokens,
-            header.num_samples,
+            num_samples,
             header.sample_rate,
-            num_steps=num_steps,
-            seed=seed,
-            temperature=temperature,
+            num_steps=self.default_num_steps if num_steps is None else num_steps,
+            seed=header.noise_seed if seed is None else seed,
+            temperature=self.default_temperature if temperature is None else temperature,
         )
         return audio, header.sample_rate
 
@@ -194,10 +211,10 @@ class Codec:
         return -(-own_samples // self._networks.hop_length) + 1
 
     def check_header(self, header: Header) -> None:
-        """Make sure that a file was written by this very model, and is of a size that its encoder writes.
+        """Make sure that a file was written by this very model, in packets of a size that its encoder writes.
 
         Raises:
-            BitstreamError: another model, other weights, no samples, or packets that are too long.
+            BitstreamError: another model, other weights, or packets that are too long.
         """
         if header.model != self.name:
             raise BitstreamError(f"the file was made by model {header.model}, not {self.name}: choose it with --model")
@@ -206,51 +223,67 @@ class Codec:
                 f"the file was made with other weights of {self.name} ({header.weights_hash.hex()}, not "
                 f"{self._pretrained.weights_hash.hex()}): use the release it was encoded with"
             )
-        if header.num_samples < 1:
-            raise BitstreamError("the file holds no samples")
         if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
             raise BitstreamError(
                 f"implausible frames per packet {header.frames_per_packet}: at most {MAX_FRAMES_PER_PACKET}"
             )
 
-    def encode_packets(self, tokens: Tokens) -> list[bytes]:
-        """Payloads: slice of time by slice of time, in each one packet per channel."""
-        return [
-            self.packet_coder.encode(tokens.side[channel, part], tokens.codes[channel, part])
-            for part, channel in _packets(tokens.codes.shape[1], FRAMES_PER_PACKET, len(tokens.codes))
-        ]
-
-    def decode_packets(self, header: Header, packets: list[bytes]) -> Tokens:
-        """The integers in the payloads.
+    def check_length(
+        self, header: Header, num_samples: int, num_frames: int, *, max_seconds: float = DEFAULT_MAX_SECONDS
+    ) -> None:
+        """Make sure that a file's length is that of its frames, and within the limit.
 
         Raises:
-            BitstreamError: more or fewer packets than the header's length needs, or a payload that does not fit.
+            BitstreamError: no samples, or not as many as the frames of the packets stand for.
+            InputError: more than `max_seconds`.
         """
-        num_frames = self.num_frames(header.num_samples, header.sample_rate)
-        places = list(_packets(num_frames, header.frames_per_packet, header.channels, limit=len(packets) + 1))
-        if len(places) != len(packets):
-            raise BitstreamError(f"{header.num_samples} samples do not fit {len(packets)} packets: the file is damaged")
+        if num_samples < 1:
+            raise BitstreamError("the file holds no samples")
+        if self.num_frames(num_samples, header.sample_rate) != num_frames:
+            raise BitstreamError(f"{num_samples} samples do not fit {num_frames} frames: the file is damaged")
+        check_seconds(num_samples / header.sample_rate, max_seconds)
+
+    def encode_packets(self, tokens: Tokens) -> list[Packet]:
+        """Packets: slice of time by slice of time, in each one packet per channel."""
+        return [
+            Packet(
+                part.stop - part.start,
+                self.packet_coder.encode(tokens.side[channel, part], tokens.codes[channel, part]),
+            )
+            for part, channel in _places(tokens.codes.shape[1], FRAMES_PER_PACKET, len(tokens.codes))
+        ]
+
+    def decode_packets(
+        self, header: Header, packets: Iterable[Packet], *, max_seconds: float = DEFAULT_MAX_SECONDS
+    ) -> Tokens:
+        """The integers in the payloads; packets are taken one by one, so that the first damaged one ends the work.
+
+        Raises:
+            BitstreamError: no packets, or a payload that is not of its frames.
+            InputError: more than `max_seconds`.
+        """
         parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(header.channels)]
-        for (part, channel), payload in zip(places, packets, strict=True):
-            parts[channel].append(self.packet_coder.decode(payload, part.stop - part.start))
+        num_frames = 0
+        for index, packet in enumerate(packets):
+            parts[index % header.channels].append(self.packet_coder.decode(packet.payload, packet.num_frames))
+            if index % header.channels == 0:
+                num_frames += packet.num_frames
+                # One frame more than fills the recording, and the last one may be filled in part.
+                check_seconds((num_frames - 2) * self._networks.hop_length / self.sample_rate, max_seconds)
+        if not parts[-1]:
+            raise BitstreamError("the file holds no samples")
         joined = [[np.concatenate(kind) for kind in zip(*channel, strict=True)] for channel in parts]
         return Tokens(*(np.stack(kind) for kind in zip(*joined, strict=True)))
 
     def bits(self, data: bytes) -> int:
         """Payload bits of a file: what its bit rate counts."""
-        return payload_bits(read_stream(data)[1])
+        return payload_bits(read_stream(data).packets)
 
 
-def _packets(
-    num_frames: int, frames_per_packet: int, channels: int, limit: int | None = None
-) -> Iterator[tuple[slice, int]]:
-    """The frames and the channel of each packet in file order; at most `limit`, which bounds a hostile header."""
-    count = 0
+def _places(num_frames: int, frames_per_packet: int, channels: int) -> Iterator[tuple[slice, int]]:
+    """The frames and the channel of each packet in file order."""
     for first in range(0, num_frames, frames_per_packet):
         for channel in range(channels):
-            if limit is not None and count >= limit:
-                return
-            count += 1
             yield slice(first, min(first + frames_per_packet, num_frames)), channel
 
 

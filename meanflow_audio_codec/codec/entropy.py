@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
+from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.envelope import EnvelopeCoder
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, checked_reading, table_model
-from meanflow_audio_codec.codec.tables import check_frequencies, ideal_bits, integer_frequencies
+from meanflow_audio_codec.codec.tables import PRECISION, check_frequencies, ideal_bits, integer_frequencies
 
 State = Mapping[str, np.ndarray]
 
@@ -61,6 +62,11 @@ class CodeCoder:
                 codes[:, column] = reader.read(num_frames, model)
         return codes
 
+    @property
+    def fewest_bits_per_frame(self) -> float:
+        """Ideal code length of the most probable codes."""
+        return sum((PRECISION - float(np.log2(table.max())) for table in self.frequencies), start=0.0)
+
     def cost(self, codes: Int[np.ndarray, "n q"]) -> float:
         """Ideal code length in bits."""
         tables = enumerate(self.frequencies)
@@ -92,6 +98,14 @@ class PacketCoder:
     def __init__(self, codes: CodeCoder, envelope: EnvelopeCoder | None = None) -> None:
         self.codes = codes
         self.envelope = envelope
+        self._fewest_bits = codes.fewest_bits_per_frame + (0.0 if envelope is None else envelope.fewest_bits_per_frame)
+
+    def fewest_bytes(self, num_frames: int) -> int:
+        """A size that every payload of this many frames has: what keeps a short file from asking for long audio.
+
+        A payload is never shorter than its ideal code length; the margin is that of float rounding.
+        """
+        return int(0.999 * num_frames * self._fewest_bits / 8)
 
     @classmethod
     def fit(
@@ -131,6 +145,10 @@ class PacketCoder:
         Raises:
             BitstreamError: the payload is not what these tables and this number of frames encode to.
         """
+        if len(payload) < self.fewest_bytes(num_frames):
+            raise BitstreamError(
+                f"a packet is corrupted: {num_frames} frames in {len(payload)} bytes, fewer than any take"
+            )
         reader = RangeReader(payload)
         with checked_reading():
             side = np.zeros((num_frames, 0), np.int32)

@@ -20,7 +20,7 @@ from meanflow_audio_codec.codec.envelope_model import (
     num_contexts,
 )
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, table_model
-from meanflow_audio_codec.codec.tables import coder_weights, ideal_bits
+from meanflow_audio_codec.codec.tables import PRECISION, coder_weights, ideal_bits
 
 
 class EnvelopeCoder:
@@ -58,6 +58,11 @@ class EnvelopeCoder:
         """
         symbols, context = self._analyse(side)
         writer.write_each(symbols.ravel(), self._weights, context.ravel())
+
+    @property
+    def fewest_bits_per_frame(self) -> float:
+        """Ideal code length of a frame whose bands all have the cheapest symbol of all contexts."""
+        return self.model.num_bands * (PRECISION - float(np.log2(self.model.frequencies.max())))
 
     def cost(self, side: Int[np.ndarray, "n s"]) -> float:
         """Ideal code length of one packet in bits."""

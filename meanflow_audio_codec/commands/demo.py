@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--num-steps", type=int, default=1, help="network evaluations (default 1)")
     parser.add_argument("--temperature", type=float, help="of the first decoding (default: the model's)")
-    parser.add_argument("--seed", type=int, help="of the decoder's noise (default: derived from the bytes)")
+    parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
     add_force(parser)
     add_json(parser)
 

@@ -20,7 +20,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature", type=float, help="0: closest waveform, 1: natural texture (default: the model's)"
     )
-    parser.add_argument("--seed", type=int, help="of the decoder's noise (default: derived from the bytes)")
+    parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,86 @@
+"""`meanflow-codec verify`: are .mfc files whole, and do their packets decode?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meanflow_audio_codec.commands.shared_arguments import add_json, add_model
+from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input
+from meanflow_audio_codec.errors import InputError
+
+if TYPE_CHECKING:
+    from meanflow_audio_codec.codec.codec import Codec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of this command."""
+    parser.add_argument("inputs", type=Path, nargs="+", help=".mfc files, folders of them, or -")
+    add_model(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; networks are not run, only the model's tables are used."""
+    files = [path for source in arguments.inputs for path in _files(source)]
+
+    from meanflow_audio_codec.codec.codec import Codec
+
+    codec = Codec.from_pretrained(arguments.model)
+    reports = []
+    for path in files:
+        reports.append(_report(codec, path))
+        if not arguments.json:
+            _show(reports[-1])
+    if arguments.json:
+        print(json.dumps(reports))
+    return 0 if all(report["status"] == "ok" for report in reports) else 1
+
+
+def _files(source: Path) -> list[Path]:
+    """The file itself, or all .mfc files below a folder.
+
+    Raises:
+        InputError: it does not exist, or the folder holds none.
+    """
+    if source == STANDARD_STREAM or source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise InputError(f"{source}: no such file")
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() == ".mfc" and path.is_file())
+    if not found:
+        raise InputError(f"{source}: holds no .mfc file")
+    return found
+
+
+def _report(codec: "Codec", path: Path) -> dict[str, Any]:
+    from meanflow_audio_codec.codec.container import BitstreamError, StreamReader
+    from meanflow_audio_codec.codec.verification import verify_packets
+
+    report: dict[str, Any] = {"file": str(path), "status": "ok", "error": None}
+    with opened_input(path) as file:
+        try:
+            reader = StreamReader(file)
+            try:
+                codec.check_header(reader.header)
+            except BitstreamError as error:
+                reader.check_rest()
+                report |= {"status": "other model", "error": f"all checksums are right, but {error}"}
+            else:
+                verify_packets(codec, reader)
+            report |= {
+                "model": reader.header.model,
+                "seconds": reader.trailer.num_samples / reader.header.sample_rate,
+                "channels": reader.header.channels,
+                "packets": reader.trailer.num_packets,
+            }
+        except BitstreamError as error:
+            report |= {"status": "damaged", "error": str(error)}
+    return report
+
+
+def _show(report: dict[str, Any]) -> None:
+    if report["status"] == "ok":
+        print(f"{report['file']}: ok, {report['seconds']:.2f} s, {report['packets']} packet(s)")
+    else:
+        print(f"{report['file']}: {report['status']}: {report['error']}")
