@@ -228,7 +228,8 @@ def test_the_demo_writes_everything_it_says(folder, capsys):
 def test_samples_are_drawn_into_a_picture(folder, capsys):
     arguments = ["sample", "out.png", "--model", str(generator_folder()), "--count", "3", "--json"]
     assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out) == {"output": "out.png", "count": 3, "guidance_scale": 2.0}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {"output": "out.png", "count": 3, "num_steps": 1, "guidance_scale": 2.0}
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
 
 
