@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
+from meanflow_audio_codec.errors import InputError
+
 
 @dataclass(frozen=True)
 class Concealment:
@@ -13,10 +15,20 @@ class Concealment:
     `fade` gain indices are taken off per frame of distance from the nearest received frame, and codes are repeated over
     `repeat` frames of distance, beyond which every digit takes its middle level. Where nothing was received on one side
     yet, the other side alone decides. How the numbers were chosen is in documentation/research/packet_loss.md.
+
+    Raises:
+        InputError: a fade that never ends, or a negative number of frames.
     """
 
     fade: float = 0.25
     repeat: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.fade > 0.0:
+            raise InputError(f"the fade of lost packets must be above 0 gain indices per frame, not {self.fade}")
+        if self.repeat < 0:
+            raise InputError(f"the frames that repeat codes must be 0 or more, not {self.repeat}")
 
     def fill(
         self,
