@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from tiny_models import codec_config
 
-from meanflow_audio_codec.codec.windows import _reach
+from meanflow_audio_codec.codec.windows import Context, context_of
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtConfig, MixerConfig, MLPConfig
 from meanflow_audio_codec.configs.serialization import apply_overrides, from_dict, to_json
@@ -377,9 +377,9 @@ def test_each_configuration_builds_its_network() -> None:
 
 
 def test_only_networks_of_finite_reach_code_streams() -> None:
-    assert _reach(CONVNEXT.model_copy(update={"num_blocks": 4, "kernel_size": 7})) == 12
+    assert context_of(CONVNEXT.model_copy(update={"num_blocks": 4, "kernel_size": 7})) == Context(12, 12)
     for name in SEGMENT_NETWORKS:
         with pytest.raises(InputError, match="segments of fixed length, not streams") as raised:
-            _reach(ARCHITECTURES[name])
+            context_of(ARCHITECTURES[name])
         assert "\n" not in str(raised.value)
         assert ARCHITECTURES[name].kind in str(raised.value)

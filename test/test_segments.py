@@ -75,7 +75,7 @@ def test_joints_do_not_click(networks, tokens, core):
 def test_the_sound_so_far_does_not_depend_on_what_follows(networks, tokens, whole):
     # The noise of a frame is a function of the key and its number, not of the recording's length.
     half = tuple(part[:150] for part in tokens)
-    unaffected = (150 - networks.decoder_context - 1) * HOP
+    unaffected = (150 - networks.decoder_context.future - 1) * HOP
     np.testing.assert_allclose(
         decode(networks, half, 128)[:unaffected], whole[:unaffected], rtol=0, atol=1e-4 * np.abs(whole).max()
     )
@@ -84,7 +84,7 @@ def test_the_sound_so_far_does_not_depend_on_what_follows(networks, tokens, whol
 def test_every_frame_has_noise_of_its_own(networks):
     side = np.full((60, 8), 12, np.int32)
     codes = np.full((60, 4), 1, np.int32)
-    inner = slice(networks.decoder_context * HOP, -networks.decoder_context * HOP)
+    inner = slice(networks.decoder_context.future * HOP, -networks.decoder_context.future * HOP)
 
     def blocks(temperature: float) -> np.ndarray:
         return decode(networks, (side, codes), 128, temperature=temperature)[inner].reshape(-1, HOP)
@@ -109,7 +109,7 @@ def test_channels_have_noise_of_their_own():
 def test_the_encoder_reaches_as_far_as_its_context(networks):
     encoder = jax.jit(lambda model, x, side: model.encoder(x, side))
     rng = np.random.default_rng(0)
-    frame, context = 30, networks.encoder_context
+    frame, context = 30, networks.encoder_context.future
     x, side = (rng.standard_normal((1, 60, width), dtype=np.float32) for width in (HOP, 8))
     changed = x.copy()
     changed[:, frame] += 3.0
@@ -119,7 +119,7 @@ def test_the_encoder_reaches_as_far_as_its_context(networks):
 
 
 def test_the_encoder_sees_no_further_than_its_context(networks, samples, tokens):
-    frame, context = 100, networks.encoder_context
+    frame, context = 100, networks.encoder_context.future
     # Frame k covers samples (k - 1) * HOP ... (k + 1) * HOP - 1.
     before, after = samples.copy(), samples.copy()
     before[: frame * HOP] = sound(frame * HOP, seed=9)  # frames 0 ... frame hold changed samples
@@ -135,7 +135,7 @@ def test_the_encoder_sees_no_further_than_its_context(networks, samples, tokens)
 
 
 def test_the_decoder_reaches_as_far_as_its_context(networks, tokens, whole):
-    frame, context = 100, networks.decoder_context
+    frame, context = 100, networks.decoder_context.future
     side, codes = tokens
     changed = codes.copy()
     changed[:frame] = 4 - changed[:frame]

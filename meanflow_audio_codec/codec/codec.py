@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
+from meanflow_audio_codec.codec.concealment import Concealment
 from meanflow_audio_codec.codec.container import (
     BitstreamError,
     Header,
@@ -24,17 +25,21 @@ from meanflow_audio_codec.codec.container import (
 from meanflow_audio_codec.codec.container.stream_writer import NO_TAGS
 from meanflow_audio_codec.codec.decoding_options import check_decoding_options
 from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.header_check import check_header
 from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds, check_seconds
+from meanflow_audio_codec.codec.packets import (
+    FRAMES_PER_PACKET,
+    STREAM_FRAMES_PER_PACKET,
+    check_packet_layout,
+    packet_places,
+)
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
+from meanflow_audio_codec.codec.streaming_decoder import StreamingDecoder
+from meanflow_audio_codec.codec.streaming_encoder import StreamingEncoder
 from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
-from meanflow_audio_codec.codec.windows import WindowedNetworks
+from meanflow_audio_codec.codec.windows import WindowedNetworks, encoder_core_frames
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
-
-# Frames of one packet: 10 s at 50 frames per second. A packet can be decoded without the others.
-FRAMES_PER_PACKET = 500
-# More than this would be one long packet: refused, so that a few damaged bytes cannot ask for hours of work.
-MAX_FRAMES_PER_PACKET = 2_000
 
 
 class Codec:
@@ -97,24 +102,33 @@ class Codec:
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
-    def encode(self, audio: Any, sample_rate: Any, *, tags: Mapping[str, str] = NO_TAGS) -> bytes:
+    def encode(
+        self,
+        audio: Any,
+        sample_rate: Any,
+        *,
+        tags: Mapping[str, str] = NO_TAGS,
+        frames_per_packet: int = FRAMES_PER_PACKET,
+    ) -> bytes:
         """The bytes of a .mfc file.
 
         `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz;
         `tags` are texts to keep with it.
 
         Raises:
-            InputError: no samples, NaN or infinite samples, a wrong shape, a rate or channel count out of range, or
-                tags that cannot be stored.
+            InputError: no samples, NaN or infinite samples, a wrong shape, a rate, a channel count or a length of
+                packets out of range, or tags that cannot be stored.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
-        packets = self.encode_packets(self.tokenize(channels, sample_rate))
+        check_packet_layout(len(channels), frames_per_packet)
+        tokens = self.tokenize(channels, sample_rate, frames_per_packet=frames_per_packet)
+        packets = self.encode_packets(tokens, frames_per_packet)
         header = Header(
             model=self.name,
             weights_hash=self._pretrained.weights_hash,
             sample_rate=sample_rate,
             channels=len(channels),
-            frames_per_packet=FRAMES_PER_PACKET,
+            frames_per_packet=frames_per_packet,
             # Known as soon as the first packet is, so that a stream can be written before its end is known.
             noise_seed=zlib.crc32(packets[0].payload),
         )
@@ -157,16 +171,19 @@ class Codec:
         )
         return audio, header.sample_rate
 
-    def tokenize(self, audio: Any, sample_rate: Any) -> Tokens:
+    def tokenize(self, audio: Any, sample_rate: Any, *, frames_per_packet: int = FRAMES_PER_PACKET) -> Tokens:
         """The integers that `encode` turns into bytes.
 
         Raises:
             InputError: as `encode`.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
+        check_packet_layout(len(channels), frames_per_packet)
         num_frames = self.num_frames(channels.shape[1], sample_rate)
+        core = encoder_core_frames(frames_per_packet, num_frames)
         coded = [
-            self._networks.encode(resample(channel, sample_rate, self.sample_rate), num_frames) for channel in channels
+            self._networks.encode(resample(channel, sample_rate, self.sample_rate), num_frames, core)
+            for channel in channels
         ]
         return Tokens(*(np.stack(parts) for parts in zip(*coded, strict=True)))
 
@@ -205,6 +222,63 @@ class Codec:
             output[channel] = _fit(resample(samples, self.sample_rate, sample_rate), num_samples)
         return output
 
+    def streaming_encoder(
+        self, *, sample_rate: Any = None, channels: int = 1, frames_per_packet: int = STREAM_FRAMES_PER_PACKET
+    ) -> StreamingEncoder:
+        """An encoder that takes audio piece by piece; at the model's own sample rate unless told otherwise.
+
+        Its packets are those of `encode` with the same `frames_per_packet`.
+
+        Raises:
+            InputError: a sample rate, a channel count or a length of packets out of range.
+        """
+        rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
+        check_packet_layout(channels, frames_per_packet)
+        return StreamingEncoder(
+            self._networks,
+            self.packet_coder,
+            model_rate=self.sample_rate,
+            sample_rate=rate,
+            channels=channels,
+            frames_per_packet=frames_per_packet,
+        )
+
+    def streaming_decoder(
+        self,
+        *,
+        sample_rate: Any = None,
+        channels: int = 1,
+        frames_per_packet: int = STREAM_FRAMES_PER_PACKET,
+        num_steps: int | None = None,
+        seed: int = 0,
+        temperature: float | None = None,
+        concealment: Concealment | None = None,
+    ) -> StreamingDecoder:
+        """A decoder that takes packets one by one, and gives audio at the model's own rate unless told otherwise.
+
+        `channels` and `frames_per_packet` are the encoder's. The other options are those of `decode`, but a stream has
+        a seed of its own: the whole file, from which `decode` takes it, is not known. `concealment` says how lost
+        packets are replaced.
+
+        Raises:
+            InputError: an option out of range.
+        """
+        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
+        rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
+        check_packet_layout(channels, frames_per_packet)
+        return StreamingDecoder(
+            self._networks,
+            self.packet_coder,
+            model_rate=self.sample_rate,
+            sample_rate=rate,
+            channels=channels,
+            frames_per_packet=frames_per_packet,
+            num_steps=self.default_num_steps if num_steps is None else num_steps,
+            seed=seed,
+            temperature=self.default_temperature if temperature is None else temperature,
+            concealment=Concealment() if concealment is None else concealment,
+        )
+
     def num_frames(self, num_samples: int, sample_rate: int) -> int:
         """Frames that a recording of this many samples is coded in."""
         own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
@@ -216,17 +290,7 @@ class Codec:
         Raises:
             BitstreamError: another model, other weights, or packets that are too long.
         """
-        if header.model != self.name:
-            raise BitstreamError(f"the file was made by model {header.model}, not {self.name}: choose it with --model")
-        if header.weights_hash != self._pretrained.weights_hash:
-            raise BitstreamError(
-                f"the file was made with other weights of {self.name} ({header.weights_hash.hex()}, not "
-                f"{self._pretrained.weights_hash.hex()}): use the release it was encoded with"
-            )
-        if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
-            raise BitstreamError(
-                f"implausible frames per packet {header.frames_per_packet}: at most {MAX_FRAMES_PER_PACKET}"
-            )
+        check_header(header, self._pretrained)
 
     def check_length(
         self, header: Header, num_samples: int, num_frames: int, *, max_seconds: float = DEFAULT_MAX_SECONDS
@@ -243,14 +307,14 @@ class Codec:
             raise BitstreamError(f"{num_samples} samples do not fit {num_frames} frames: the file is damaged")
         check_seconds(num_samples / header.sample_rate, max_seconds)
 
-    def encode_packets(self, tokens: Tokens) -> list[Packet]:
+    def encode_packets(self, tokens: Tokens, frames_per_packet: int = FRAMES_PER_PACKET) -> list[Packet]:
         """Packets: slice of time by slice of time, in each one packet per channel."""
         return [
             Packet(
                 part.stop - part.start,
                 self.packet_coder.encode(tokens.side[channel, part], tokens.codes[channel, part]),
             )
-            for part, channel in _places(tokens.codes.shape[1], FRAMES_PER_PACKET, len(tokens.codes))
+            for part, channel in packet_places(tokens.codes.shape[1], frames_per_packet, len(tokens.codes))
         ]
 
     def decode_packets(
@@ -278,13 +342,6 @@ class Codec:
     def bits(self, data: bytes) -> int:
         """Payload bits of a file: what its bit rate counts."""
         return payload_bits(read_stream(data).packets)
-
-
-def _places(num_frames: int, frames_per_packet: int, channels: int) -> Iterator[tuple[slice, int]]:
-    """The frames and the channel of each packet in file order."""
-    for first in range(0, num_frames, frames_per_packet):
-        for channel in range(channels):
-            yield slice(first, min(first + frames_per_packet, num_frames)), channel
 
 
 def _fit(samples: Float[np.ndarray, " n"], length: int) -> Float[np.ndarray, " m"]:

@@ -108,8 +108,8 @@ class _Part:
         window_samples = self._core * self._networks.hop_length
         self._windows = range(first // window_samples, -(-last // window_samples))
         context = self._networks.decoder_context
-        first_frame = max(self._windows.start * self._core - context, 0)
-        last_frame = min(self._windows.stop * self._core + 1 + context, num_frames)
+        first_frame = max(self._windows.start * self._core - context.past, 0)
+        last_frame = min(self._windows.stop * self._core + 1 + context.future, num_frames)
         size, channels = reader.header.frames_per_packet, reader.header.channels
         slices = range(first_frame // size, -(-last_frame // size))
         self._base = slices.start * size
@@ -123,15 +123,14 @@ class _Part:
     ) -> Float[np.ndarray, " samples"]:
         """The samples of one channel at the model's rate."""
         networks, context = self._networks, self._networks.decoder_context
-        silent_codes = np.asarray(networks.code_levels, np.int32) // 2
-        length = self._core + 1 + 2 * context
+        length = context.past + self._core + 1 + context.future
         output = []
         for window in self._windows:
-            start = window * self._core - context
+            start = window * self._core - context.past
             samples = networks._decode(
                 self._model,
                 _cut(self._tokens.side[channel], start - self._base, length),
-                _cut(self._tokens.codes[channel], start - self._base, length, silent_codes),
+                _cut(self._tokens.codes[channel], start - self._base, length, networks.silent_codes),
                 key,
                 np.int32(start),
                 np.float32(temperature),

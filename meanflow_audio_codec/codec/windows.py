@@ -6,6 +6,7 @@ was cut (up to the last bits of float arithmetic).
 """
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,20 +26,41 @@ from meanflow_audio_codec.preprocessing.mdct import imdct, mdct
 CORE_FRAMES = (128, 512)
 
 
+class Context(NamedTuple):
+    """Frames that a network sees before and after the one it computes."""
+
+    past: int
+    future: int
+
+    def behind(self, other: "Context") -> "Context":
+        """What two networks see of the first one's input, the second fed by the first."""
+        return Context(self.past + other.past, self.future + other.future)
+
+
 def core_frames(num_frames: int) -> int:
     """Core size of the windows for a recording of this many frames."""
     return next((size for size in CORE_FRAMES if num_frames <= size), CORE_FRAMES[-1])
 
 
-def _reach(architecture: ArchitectureConfig) -> int:
-    """Frames on one side that a stack of convolutions can see.
+def encoder_core_frames(frames_per_packet: int, num_frames: int) -> int:
+    """Core size of the windows that packets of this many frames are encoded in.
+
+    A stream does not know how long it will be, and windows of another size may round differently. So the size follows
+    from the packets, except for recordings that end before a first packet could have left.
+    """
+    return CORE_FRAMES[0] if num_frames <= CORE_FRAMES[0] < frames_per_packet else frames_per_packet
+
+
+def context_of(architecture: ArchitectureConfig) -> Context:
+    """Frames on either side that a stack of convolutions can see.
 
     Raises:
         InputError: the network sees a whole segment at once, so windows of a stream would change its result.
     """
     match architecture:
         case ConvNeXtConfig(response_normalization=False):
-            return architecture.num_blocks * (architecture.kernel_size // 2)
+            reach = architecture.num_blocks * (architecture.kernel_size // 2)
+            return Context(reach, reach)
         case ConvNeXtConfig():
             name = "convnext with response_normalization"
         case _:
@@ -65,27 +87,90 @@ class WindowedNetworks:
         self._pretrained = pretrained
         self.code_levels: tuple[int, ...] = pretrained.model.bottleneck.levels
         self.hop_length = config.tokenizer.hop_length
-        self.encoder_context = _reach(config.encoder.architecture)
-        self.decoder_context = _reach(config.decoder.architecture) + (
-            0 if config.prior is None else _reach(config.prior.architecture)
-        )
+        self.encoder_context = context_of(config.encoder.architecture)
+        self.decoder_context = context_of(config.decoder.architecture)
+        if config.prior is not None:
+            self.decoder_context = context_of(config.prior.architecture).behind(self.decoder_context)
         self._encode = jax.jit(self._encode_window)
         self._decode = jax.jit(self._decode_window, static_argnames="num_steps")
+        self._decode_coefficients = jax.jit(self._core_coefficients, static_argnames="num_steps")
+
+    @property
+    def _window_options(self) -> dict[str, Any]:
+        return {"window": self._transform.window, "kbd_alpha": self._transform.kbd_alpha}
+
+    @property
+    def silent_codes(self) -> Int[np.ndarray, " q"]:
+        """The codes of the frames before and after a recording: the middle level of every digit."""
+        return np.asarray(self.code_levels, np.int32) // 2
+
+    @property
+    def side_levels(self) -> tuple[int, ...]:
+        """Alphabet size of each side value of a frame."""
+        return self._pretrained.normalizer.side_levels
+
+    @property
+    def num_bins(self) -> int:
+        """MDCT coefficients of a frame."""
+        return self._pretrained.tokenizer.spec.channels
+
+    def encoder_window_samples(self, core: int) -> int:
+        """Samples of the window that encodes this many core frames.
+
+        A frame overlaps the blocks on both sides of its start, so a window has one block more than frames.
+        """
+        return (core + self.encoder_context.past + self.encoder_context.future + 1) * self.hop_length
+
+    def encoder_window_start(self, first_frame: int) -> int:
+        """First sample of the window whose core begins with this frame; negative before the recording."""
+        return (first_frame - self.encoder_context.past - 1) * self.hop_length
+
+    def encode_window(
+        self, samples: Float[np.ndarray, " window"]
+    ) -> tuple[Int[np.ndarray, "core s"], Int[np.ndarray, "core q"]]:
+        """Side information and codes of the core frames of one window of `encoder_window_samples`."""
+        side, codes = self._encode(self._pretrained.model, samples)
+        return np.asarray(side), np.asarray(codes)
+
+    def decode_window(
+        self,
+        side: Int[np.ndarray, "window s"],
+        codes: Int[np.ndarray, "window q"],
+        key: PRNGKeyArray,
+        first_frame: int,
+        *,
+        num_steps: int,
+        temperature: float,
+    ) -> Float[np.ndarray, "core bins"]:
+        """MDCT coefficients of the core frames of one window, whose context begins with `first_frame`."""
+        return np.asarray(
+            self._decode_coefficients(
+                self._pretrained.model,
+                side,
+                codes,
+                key,
+                np.int32(first_frame),
+                np.float32(temperature),
+                num_steps=num_steps,
+            )
+        )
+
+    def synthesize(self, coefficients: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:
+        """Samples of the blocks between consecutive frames: one block fewer than frames."""
+        length = (len(coefficients) - 1) * self.hop_length
+        return np.asarray(imdct(coefficients, length=length, **self._window_options))
 
     def encode(
         self, samples: Float[np.ndarray, " samples"], num_frames: int, core: int | None = None
     ) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
         """Side information and codes of every frame of one channel at the model's rate."""
         core = core_frames(num_frames) if core is None else core
-        hop, context = self.hop_length, self.encoder_context
         side, codes = [], []
         for first in range(0, num_frames, core):
-            # Frames first - context ... first + core + context, and one more hop on each side for their halves.
-            start = (first - context - 1) * hop
-            length = (core + 2 * context + 1) * hop
-            window_side, window_codes = self._encode(self._pretrained.model, _cut(samples, start, length))
-            side.append(np.asarray(window_side))
-            codes.append(np.asarray(window_codes))
+            window = _cut(samples, self.encoder_window_start(first), self.encoder_window_samples(core))
+            window_side, window_codes = self.encode_window(window)
+            side.append(window_side)
+            codes.append(window_codes)
         return np.concatenate(side)[:num_frames], np.concatenate(codes)[:num_frames]
 
     def decode(
@@ -103,32 +188,31 @@ class WindowedNetworks:
         num_frames = len(codes)
         core = core_frames(num_frames) if core is None else core
         context = self.decoder_context
-        silent_codes = np.asarray(self.code_levels, np.int32) // 2
-        output = []
+        output = np.empty(num_samples, np.float32)
         for first in range(0, num_frames - 1, core):
-            start, length = first - context, core + 1 + 2 * context
+            start, length = first - context.past, core + 1 + context.past + context.future
             samples = self._decode(
                 self._pretrained.model,
                 _cut(side, start, length),
-                _cut(codes, start, length, silent_codes),
+                _cut(codes, start, length, self.silent_codes),
                 key,
                 np.int32(start),
                 np.float32(temperature),
                 num_steps=num_steps,
             )
-            output.append(np.asarray(samples))
-        return np.concatenate(output)[:num_samples]
+            part = output[first * self.hop_length : (first + core) * self.hop_length]
+            part[:] = np.asarray(samples)[: len(part)]
+        return output
 
     def _encode_window(
         self, model: CodecModel, samples: Float[Array, " window"]
     ) -> tuple[Int[Array, "core s"], Int[Array, "core q"]]:
         """Side information and codes of the core frames."""
-        window = {"window": self._transform.window, "kbd_alpha": self._transform.kbd_alpha}
         # The first and last frame of this transform lack half their samples.
-        coefficients = mdct(samples, self.hop_length, **window)[None, 1:-1]
+        coefficients = mdct(samples, self.hop_length, **self._window_options)[None, 1:-1]
         x, side = self._pretrained.normalizer.normalize(coefficients)
         encoded = model.encode(x, self._pretrained.normalizer.features(side))
-        core = slice(self.encoder_context, -self.encoder_context or None)
+        core = slice(self.encoder_context.past, side.shape[1] - self.encoder_context.future)
         return side[0, core], encoded.codes[0, core]
 
     def _decode_window(
@@ -143,9 +227,24 @@ class WindowedNetworks:
         num_steps: int,
     ) -> Float[Array, " samples"]:
         """Samples of the core: one frame more than blocks, since a block is the sum of two frames."""
-        num_frames, num_bins = len(codes), self._pretrained.tokenizer.spec.channels
+        core = self._core_coefficients(model, side, codes, key, first_frame, temperature, num_steps=num_steps)
+        return imdct(core, length=(len(core) - 1) * self.hop_length, **self._window_options)
+
+    def _core_coefficients(
+        self,
+        model: CodecModel,
+        side: Int[Array, "window s"],
+        codes: Int[Array, "window q"],
+        key: PRNGKeyArray,
+        first_frame: Int[Array, ""],
+        temperature: Float[Array, ""],
+        *,
+        num_steps: int,
+    ) -> Float[Array, "core bins"]:
+        """MDCT coefficients of the core frames."""
+        num_frames = len(codes)
         frame_keys = jax.vmap(partial(jax.random.fold_in, key))(first_frame + jnp.arange(num_frames))
-        noise = jax.vmap(lambda frame_key: jax.random.normal(frame_key, (num_bins,)))(frame_keys)[None]
+        noise = jax.vmap(lambda frame_key: jax.random.normal(frame_key, (self.num_bins,)))(frame_keys)[None]
         condition = model.condition_of_codes(codes[None], self._pretrained.normalizer.features(side[None]))
         tokens = sample(
             self._pretrained.method,
@@ -158,9 +257,7 @@ class WindowedNetworks:
         if condition.prediction is not None:
             tokens = condition.prediction.restore(tokens)
         coefficients = self._pretrained.normalizer.denormalize(tokens, side[None])[0]
-        core = coefficients[self.decoder_context : num_frames - self.decoder_context]
-        window = {"window": self._transform.window, "kbd_alpha": self._transform.kbd_alpha}
-        return imdct(core, length=(len(core) - 1) * self.hop_length, **window)
+        return coefficients[self.decoder_context.past : num_frames - self.decoder_context.future]
 
 
 def _cut(values: np.ndarray, start: int, length: int, fill: np.ndarray | float = 0) -> np.ndarray:

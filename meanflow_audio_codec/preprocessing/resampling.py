@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+QUALITY = "VHQ"  # SoXR's highest
+
 
 def resampled_length(num_samples: int, from_rate: int, to_rate: int) -> int:
     """Samples after resampling: ceil(num_samples * to_rate / from_rate), so that going back never gives fewer."""
@@ -30,6 +32,6 @@ def resample(
     channels = audio.reshape(-1, audio.shape[-1])
     result = np.zeros((len(channels), length), np.float32)
     for row, channel in zip(result, channels, strict=True):
-        resampled = soxr.resample(channel, from_rate, to_rate, quality="VHQ")[:length]
+        resampled = soxr.resample(channel, from_rate, to_rate, quality=QUALITY)[:length]
         row[: len(resampled)] = resampled
     return result.reshape(*audio.shape[:-1], length)

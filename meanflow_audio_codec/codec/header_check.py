@@ -1,0 +1,25 @@
+"""Whether a file and a model belong together."""
+
+from meanflow_audio_codec.codec.container import BitstreamError, Header
+from meanflow_audio_codec.codec.packets import MAX_FRAMES_PER_PACKET
+from meanflow_audio_codec.codec.pretrained import PretrainedModel
+
+
+def check_header(header: Header, pretrained: PretrainedModel) -> None:
+    """Make sure that a file was written by this very model, in packets of a size that its encoder writes.
+
+    Raises:
+        BitstreamError: another model, other weights, or packets that are too long.
+    """
+    name, weights_hash = pretrained.name, pretrained.weights_hash
+    if header.model != name:
+        raise BitstreamError(f"the file was made by model {header.model}, not {name}: choose it with --model")
+    if header.weights_hash != weights_hash:
+        raise BitstreamError(
+            f"the file was made with other weights of {name} ({header.weights_hash.hex()}, not {weights_hash.hex()}): "
+            "use the release it was encoded with"
+        )
+    if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
+        raise BitstreamError(
+            f"implausible frames per packet {header.frames_per_packet}: at most {MAX_FRAMES_PER_PACKET}"
+        )
