@@ -92,7 +92,7 @@ def train(dataset: Mnist, config: ClassifierConfig, *, num_epochs: int, seed: in
         model, averaged, state, loss = step(model, averaged, state, batch.signal, batch.label, step_key)
         losses.append(loss)
         if len(losses) == STEPS_PER_EPOCH:
-            print(f"step {i + 1} of {num_steps}: loss {np.mean(losses):.4f}", flush=True)  # noqa: T201
+            print(f"step {i + 1} of {num_steps}: loss {np.mean(losses):.4f}", flush=True)
             losses = []
     return averaged
 
@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     (options.out / ".card.tmp").write_text(card, encoding="utf-8")
     os.replace(options.out / ".card.tmp", options.out / "README.md")
-    print(f"{errors} errors in {total}; written to {options.out}")  # noqa: T201
+    print(f"{errors} errors in {total}; written to {options.out}")
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def report(step: int, loss: float, classifier: WordClassifier) -> None:
         counts = confusion(classifier, valid_clips, valid_labels)
-        print(  # noqa: T201
+        print(
             f"step {step} of {options.steps}: loss {loss:.3f}, validation: {percentages(counts)}", flush=True
         )
 
@@ -243,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     splits = ("valid",) if options.validation_only else ("valid", "test")
     counts = {split: confusion(written, *clips_and_labels(data_directory, split)) for split in splits}
     for split in splits:
-        print(f"{split}: {percentages(counts[split])}; {confusions(counts[split], 8)}")  # noqa: T201
+        print(f"{split}: {percentages(counts[split])}; {confusions(counts[split], 8)}")
     if options.validation_only:
         return
     card = MODEL_CARD.format(
@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     (options.out / ".card.tmp").write_text(card, encoding="utf-8")
     os.replace(options.out / ".card.tmp", options.out / "README.md")
-    print(f"written to {options.out}")  # noqa: T201
+    print(f"written to {options.out}")
 
 
 def percentages(counts: np.ndarray) -> str:
