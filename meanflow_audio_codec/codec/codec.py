@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
 from meanflow_audio_codec.codec.concealment import Concealment
@@ -27,6 +27,7 @@ from meanflow_audio_codec.codec.decoding_options import check_decoding_options
 from meanflow_audio_codec.codec.entropy import PacketCoder
 from meanflow_audio_codec.codec.header_check import check_header
 from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds, check_seconds
+from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
 from meanflow_audio_codec.codec.packets import (
     FRAMES_PER_PACKET,
     STREAM_FRAMES_PER_PACKET,
@@ -96,9 +97,8 @@ class Codec:
             coder = PacketCoder.from_state(self._pretrained.entropy)
         except ValueError as error:
             raise InputError(f"model {self.name}: damaged entropy tables ({error})") from error
-        envelope = coder.envelope.model if coder.envelope is not None else None
-        side_levels = (envelope.num_levels,) * envelope.num_bands if envelope is not None else ()
-        if (side_levels, coder.codes.levels) != (self._pretrained.normalizer.side_levels, self._networks.code_levels):
+        symbol_levels = () if coder.envelope is None else coder.envelope.levels
+        if (symbol_levels, coder.codes.levels) != (self._networks.symbol_levels, self._networks.code_levels):
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
@@ -107,21 +107,21 @@ class Codec:
         audio: Any,
         sample_rate: Any,
         *,
+        bitrate: float | None = None,
         tags: Mapping[str, str] = NO_TAGS,
         frames_per_packet: int = FRAMES_PER_PACKET,
     ) -> bytes:
         """The bytes of a .mfc file.
 
-        `audio` is float in [-1, 1], of shape (channels, samples) or (samples,), NumPy or JAX; `sample_rate` in Hz;
-        `tags` are texts to keep with it.
+        `audio` is float in [-1, 1], of shape (channels, samples) or (samples,): NumPy, JAX or PyTorch; `sample_rate` in
+        Hz; `bitrate` in kbit/s of payload and channel, which is kept to on average; `tags` are texts to keep with it.
 
         Raises:
-            InputError: no samples, NaN or infinite samples, a wrong shape, a rate, a channel count or a length of
-                packets out of range, or tags that cannot be stored.
+            InputError: no samples, NaN or infinite samples, a wrong shape, a rate, a channel count, a bit rate or a
+                length of packets out of range, or tags that cannot be stored.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
-        check_packet_layout(len(channels), frames_per_packet)
-        tokens = self.tokenize(channels, sample_rate, frames_per_packet=frames_per_packet)
+        tokens = self.analyze(channels, sample_rate, bitrate=bitrate, frames_per_packet=frames_per_packet)
         packets = self.encode_packets(tokens, frames_per_packet)
         header = Header(
             model=self.name,
@@ -161,7 +161,7 @@ class Codec:
         tokens = self.decode_packets(header, reader.packets(), max_seconds=max_seconds)
         num_samples = reader.trailer.num_samples
         self.check_length(header, num_samples, reader.num_frames, max_seconds=max_seconds)
-        audio = self.detokenize(
+        audio = self.synthesize(
             tokens,
             num_samples,
             header.sample_rate,
@@ -171,23 +171,107 @@ class Codec:
         )
         return audio, header.sample_rate
 
-    def tokenize(self, audio: Any, sample_rate: Any, *, frames_per_packet: int = FRAMES_PER_PACKET) -> Tokens:
-        """The integers that `encode` turns into bytes.
+    def tokenize(
+        self, audio: Any, sample_rate: Any, *, bitrate: float | None = None
+    ) -> Int[np.ndarray, "*channels frames codebooks"]:
+        """The integers of a recording as one array, for language models; (channels, samples) gives a channel axis.
+
+        Columns: what `symbol_sizes` names. Those of side information come first, then the quantiser's digits.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        tokens = self.analyze(audio, sample_rate, bitrate=bitrate)
+        joined = np.concatenate([tokens.side, tokens.codes], axis=-1).astype(np.int32)
+        return joined[0] if np.ndim(audio) == 1 else joined
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Alphabet size of each column of `tokenize`."""
+        return self._networks.symbol_levels + self._networks.code_levels
+
+    def detokenize(
+        self,
+        tokens: Int[np.ndarray, "*channels frames codebooks"],
+        *,
+        num_steps: int | None = None,
+        seed: int = 0,
+        temperature: float | None = None,
+    ) -> Float[np.ndarray, "*channels samples"]:
+        """Audio at the model's sample rate from the integers of `tokenize`: as long as the frames are.
+
+        Raises:
+            InputError: another number of columns, integers outside their alphabets, or an option out of range.
+        """
+        array = np.asarray(tokens)
+        if (
+            array.ndim not in (2, 3)
+            or array.shape[-1] != len(self.codebook_sizes)
+            or not np.issubdtype(array.dtype, np.integer)
+        ):
+            raise InputError(
+                f"tokens must be integers of shape (frames, {len(self.codebook_sizes)}), or that with channels in "
+                f"front, not {array.dtype} of shape {array.shape}"
+            )
+        channels = array[None] if array.ndim == 2 else array
+        num_side = len(self._networks.symbol_levels)
+        audio = self.synthesize(
+            Tokens(channels[..., :num_side].astype(np.int32), channels[..., num_side:].astype(np.int32)),
+            max(channels.shape[1] - 1, 0) * self._networks.hop_length,
+            self.sample_rate,
+            num_steps=self.default_num_steps if num_steps is None else num_steps,
+            seed=seed,
+            temperature=self.default_temperature if temperature is None else temperature,
+        )
+        return audio[0] if array.ndim == 2 else audio
+
+    def analyze(
+        self,
+        audio: Any,
+        sample_rate: Any,
+        *,
+        bitrate: float | None = None,
+        frames_per_packet: int = FRAMES_PER_PACKET,
+    ) -> Tokens:
+        """The integers that `encode` turns into bytes, in packets of this many frames.
 
         Raises:
             InputError: as `encode`.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
-        check_packet_layout(len(channels), frames_per_packet)
+        self._check_packet_layout(len(channels), frames_per_packet)
+        rate = BitRate(self._networks, bitrate)
         num_frames = self.num_frames(channels.shape[1], sample_rate)
         core = encoder_core_frames(frames_per_packet, num_frames)
-        coded = [
-            self._networks.encode(resample(channel, sample_rate, self.sample_rate), num_frames, core)
-            for channel in channels
-        ]
+        coded = []
+        for channel in channels:
+            samples = resample(channel, sample_rate, self.sample_rate)
+            side, codes = self._networks.encode(samples, num_frames, core, point=rate.point)
+            choose = DetailChooser(self._networks, self.packet_coder, rate, self.frames_per_second)
+            starts = range(0, num_frames, frames_per_packet)
+            parts = [choose(side[i : i + frames_per_packet], codes[i : i + frames_per_packet]) for i in starts]
+            coded.append([np.concatenate(kind) for kind in zip(*parts, strict=True)])
         return Tokens(*(np.stack(parts) for parts in zip(*coded, strict=True)))
 
-    def detokenize(
+    @property
+    def frames_per_second(self) -> float:
+        """Frames that a second of audio is coded in."""
+        return self.sample_rate / self._networks.hop_length
+
+    @property
+    def stream_frames_per_packet(self) -> int:
+        """Frames of a packet of a live stream: about 100 ms, in whole blocks."""
+        block = self._networks.block_frames
+        return max(STREAM_FRAMES_PER_PACKET // block, 1) * block
+
+    def _check_packet_layout(self, channels: int, frames_per_packet: int) -> None:
+        check_packet_layout(channels, frames_per_packet)
+        if frames_per_packet % self._networks.block_frames:
+            raise InputError(
+                f"the frames per packet must be a multiple of {self._networks.block_frames}, not {frames_per_packet}"
+            )
+
+    def synthesize(
         self,
         tokens: Tokens,
         num_samples: int,
@@ -206,13 +290,13 @@ class Codec:
         check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
         if num_samples < 1 or sample_rate < 1:
             raise InputError(f"samples and sample rate must be positive, not {num_samples} and {sample_rate}")
-        side_levels = self._pretrained.normalizer.side_levels
-        check_tokens(tokens, self.num_frames(num_samples, sample_rate), side_levels, self._networks.code_levels)
+        num_frames = self.num_frames(num_samples, sample_rate)
+        check_tokens(tokens, num_frames, self._networks.symbol_levels, self._networks.code_levels)
         own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
         output = np.empty((len(tokens.codes), num_samples), np.float32)
-        for channel, (side, codes) in enumerate(zip(tokens.side, tokens.codes, strict=True)):
+        for channel, (symbols, codes) in enumerate(zip(tokens.side, tokens.codes, strict=True)):
             samples = self._networks.decode(
-                side,
+                self._networks.side_of_symbols(symbols),
                 codes,
                 jax.random.fold_in(jax.random.key(seed), channel),
                 num_samples=own_samples,
@@ -223,20 +307,28 @@ class Codec:
         return output
 
     def streaming_encoder(
-        self, *, sample_rate: Any = None, channels: int = 1, frames_per_packet: int = STREAM_FRAMES_PER_PACKET
+        self,
+        *,
+        sample_rate: Any = None,
+        channels: int = 1,
+        bitrate: float | None = None,
+        frames_per_packet: int | None = None,
     ) -> StreamingEncoder:
         """An encoder that takes audio piece by piece; at the model's own sample rate unless told otherwise.
 
-        Its packets are those of `encode` with the same `frames_per_packet`.
+        Its packets are those of `encode` with the same `bitrate` and `frames_per_packet`, which is that of
+        `stream_frames_per_packet` unless told otherwise.
 
         Raises:
             InputError: a sample rate, a channel count or a length of packets out of range.
         """
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
-        check_packet_layout(channels, frames_per_packet)
+        frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
+        self._check_packet_layout(channels, frames_per_packet)
         return StreamingEncoder(
             self._networks,
             self.packet_coder,
+            rate=BitRate(self._networks, bitrate),
             model_rate=self.sample_rate,
             sample_rate=rate,
             channels=channels,
@@ -248,7 +340,7 @@ class Codec:
         *,
         sample_rate: Any = None,
         channels: int = 1,
-        frames_per_packet: int = STREAM_FRAMES_PER_PACKET,
+        frames_per_packet: int | None = None,
         num_steps: int | None = None,
         seed: int = 0,
         temperature: float | None = None,
@@ -265,7 +357,8 @@ class Codec:
         """
         check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
-        check_packet_layout(channels, frames_per_packet)
+        frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
+        self._check_packet_layout(channels, frames_per_packet)
         return StreamingDecoder(
             self._networks,
             self.packet_coder,
@@ -281,8 +374,7 @@ class Codec:
 
     def num_frames(self, num_samples: int, sample_rate: int) -> int:
         """Frames that a recording of this many samples is coded in."""
-        own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
-        return -(-own_samples // self._networks.hop_length) + 1
+        return self._networks.num_frames(resampled_length(num_samples, sample_rate, self.sample_rate))
 
     def check_header(self, header: Header) -> None:
         """Make sure that a file was written by this very model, in packets of a size that its encoder writes.
@@ -332,8 +424,11 @@ class Codec:
             parts[index % header.channels].append(self.packet_coder.decode(packet.payload, packet.num_frames))
             if index % header.channels == 0:
                 num_frames += packet.num_frames
-                # One frame more than fills the recording, and the last one may be filled in part.
-                check_seconds((num_frames - 2) * self._networks.hop_length / self.sample_rate, max_seconds)
+                # One frame more than fills the recording, and the last block may be filled in part.
+                check_seconds(
+                    (num_frames - 1 - self._networks.block_frames) * self._networks.hop_length / self.sample_rate,
+                    max_seconds,
+                )
         if not parts[-1]:
             raise BitstreamError("the file holds no samples")
         joined = [[np.concatenate(kind) for kind in zip(*channel, strict=True)] for channel in parts]

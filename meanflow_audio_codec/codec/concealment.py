@@ -1,6 +1,7 @@
 """Tokens for frames whose packets were lost."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -8,11 +9,19 @@ from jaxtyping import Bool, Int
 from meanflow_audio_codec.errors import InputError
 
 
+class GainColumns(NamedTuple):
+    """Which columns of side information are gains: the first `count`, in steps of `step_db`, of `num_levels`."""
+
+    count: int
+    step_db: float
+    num_levels: int
+
+
 @dataclass(frozen=True)
 class Concealment:
     """Gains between the last frame before a gap and the first one after it, sinking towards its middle; codes repeated.
 
-    `fade` gain indices are taken off per frame of distance from the nearest received frame, and codes are repeated over
+    `fade_db` are taken off the gains per frame of distance from the nearest received frame, and codes are repeated over
     `repeat` frames of distance, beyond which every digit takes its middle level. Where nothing was received on one side
     yet, the other side alone decides. How the numbers were chosen is in documentation/research/packet_loss.md.
 
@@ -20,13 +29,13 @@ class Concealment:
         InputError: a fade that never ends, or a negative number of frames.
     """
 
-    fade: float = 0.25
+    fade_db: float = 1.0
     repeat: int = 3
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not self.fade > 0.0:
-            raise InputError(f"the fade of lost packets must be above 0 gain indices per frame, not {self.fade}")
+        if not self.fade_db > 0.0:
+            raise InputError(f"the fade of lost packets must be above 0 dB per frame, not {self.fade_db}")
         if self.repeat < 0:
             raise InputError(f"the frames that repeat codes must be 0 or more, not {self.repeat}")
 
@@ -36,6 +45,7 @@ class Concealment:
         codes: Int[np.ndarray, "n q"],
         received: Bool[np.ndarray, " n"],
         middle_codes: Int[np.ndarray, " q"],
+        gains: GainColumns,
     ) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
         """The tokens with the frames that were not received filled in; with none received at all, silence."""
         if received.all():
@@ -49,13 +59,16 @@ class Concealment:
         before, after = np.where(place == 0, after, before), np.where(place == len(known), before, after)
         distance = np.minimum(np.abs(lost - before), np.abs(after - lost))
         share = (lost - before) / np.maximum(after - before, 1)
-        gains = side[before] + share[:, None] * (side[after] - side[before]) - self.fade * distance[:, None]
+        columns = slice(0, gains.count)
+        low, high = side[before, columns], side[after, columns]
+        faded = low + share[:, None] * (high - low) - self.fade_db / gains.step_db * distance[:, None]
         nearest = np.where(np.abs(lost - before) <= np.abs(after - lost), before, after)
         side, codes = side.copy(), codes.copy()
-        side[lost] = np.maximum(np.rint(gains), 0).astype(side.dtype)
+        side[lost] = side[nearest]
+        side[lost, columns] = np.maximum(np.rint(faded), 0).astype(side.dtype)
         codes[lost] = np.where((distance <= self.repeat)[:, None], codes[nearest], middle_codes)
         return side, codes
 
-    def reach(self, num_levels: int) -> int:
+    def reach(self, gains: GainColumns) -> int:
         """Frames after which any gain has faded to silence: what lies further back need not be kept."""
-        return max(int(np.ceil(num_levels / self.fade)), self.repeat)
+        return max(int(np.ceil(gains.num_levels * gains.step_db / self.fade_db)), self.repeat)

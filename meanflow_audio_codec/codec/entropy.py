@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.envelope import EnvelopeCoder
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, checked_reading, table_model
@@ -30,36 +31,50 @@ class CodeCoder:
         return tuple(len(table) for table in self.frequencies)
 
     @classmethod
-    def fit(cls, codes: Sequence[Int[np.ndarray, "_ q"]], levels: tuple[int, ...]) -> "CodeCoder":
-        """Tables of the columns' histograms; with no codes at all, uniform tables.
+    def fit(
+        cls,
+        codes: Sequence[Int[np.ndarray, "_ q"]],
+        levels: tuple[int, ...],
+        num_digits: Sequence[Int[np.ndarray, " _"] | None] | None = None,
+    ) -> "CodeCoder":
+        """Tables of the columns' histograms, of the digits that count; with no codes at all, uniform tables.
 
         Raises:
             ValueError: a code lies outside its alphabet.
         """
         counts = [np.zeros(size, np.int64) for size in levels]
-        for array in codes:
+        for array, digits in zip(codes, num_digits or [None] * len(codes), strict=True):
             _check_symbols("code", array, levels)
+            kept = _kept(array.shape, digits)
             for column, count in enumerate(counts):
-                count += np.bincount(array[:, column], minlength=len(count))
+                count += np.bincount(array[kept[:, column], column], minlength=len(count))
         return cls([integer_frequencies(count) for count in counts])
 
-    def write(self, codes: Int[np.ndarray, "n q"], writer: RangeWriter) -> None:
-        """Appends the codes, column after column.
+    def write(
+        self, codes: Int[np.ndarray, "n q"], writer: RangeWriter, num_digits: Int[np.ndarray, " n"] | None = None
+    ) -> None:
+        """Appends the codes, column after column; of each frame the first `num_digits`, or all.
 
         Raises:
-            ValueError: a code lies outside its alphabet.
+            ValueError: a code lies outside its alphabet, or one that is left out is not the middle of it.
         """
         _check_symbols("code", codes, self.levels)
+        kept = _kept(codes.shape, num_digits)
+        if (codes != np.asarray(self.levels) // 2)[~kept].any():
+            raise ValueError("a code that is left out must be the middle of its alphabet")
         for column, model in enumerate(self._models):
             if model is not None:
-                writer.write(codes[:, column], model)
+                writer.write(codes[kept[:, column], column], model)
 
-    def read(self, num_frames: int, reader: RangeReader) -> Int[np.ndarray, "n q"]:
-        """The codes of the next frames."""
-        codes = np.zeros((num_frames, len(self._models)), np.int32)
+    def read(
+        self, num_frames: int, reader: RangeReader, num_digits: Int[np.ndarray, " n"] | None = None
+    ) -> Int[np.ndarray, "n q"]:
+        """The codes of the next frames; those that were left out are the middle of their alphabet."""
+        kept = _kept((num_frames, len(self._models)), num_digits)
+        codes = np.where(kept, 0, np.asarray(self.levels, np.int32) // 2).astype(np.int32)
         for column, model in enumerate(self._models):
             if model is not None:
-                codes[:, column] = reader.read(num_frames, model)
+                codes[kept[:, column], column] = reader.read(int(kept[:, column].sum()), model)
         return codes
 
     @property
@@ -67,10 +82,12 @@ class CodeCoder:
         """Ideal code length of the most probable codes."""
         return sum((PRECISION - float(np.log2(table.max())) for table in self.frequencies), start=0.0)
 
-    def cost(self, codes: Int[np.ndarray, "n q"]) -> float:
+    def cost(self, codes: Int[np.ndarray, "n q"], num_digits: Int[np.ndarray, " n"] | None = None) -> float:
         """Ideal code length in bits."""
-        tables = enumerate(self.frequencies)
-        return sum(ideal_bits(np.broadcast_to(table, (len(codes), len(table))), codes[:, i]) for i, table in tables)
+        kept = _kept(codes.shape, num_digits)
+        columns = [codes[kept[:, i], i] for i in range(codes.shape[1])]
+        tables = zip(self.frequencies, columns, strict=True)
+        return sum(ideal_bits(np.broadcast_to(table, (len(column), len(table))), column) for table, column in tables)
 
     def state(self) -> dict[str, np.ndarray]:
         """The tables as int32 arrays."""
@@ -95,10 +112,23 @@ class CodeCoder:
 class PacketCoder:
     """A packet's payload: one range-coded stream of the side information, then the codes, of consecutive frames."""
 
-    def __init__(self, codes: CodeCoder, envelope: EnvelopeCoder | None = None) -> None:
+    def __init__(self, codes: CodeCoder, envelope: EnvelopeCoder | BlockEnvelopeCoder | None = None) -> None:
+        """Put the coders of the parts together.
+
+        Raises:
+            ValueError: an operating point has more digits than there are codes.
+        """
         self.codes = codes
         self.envelope = envelope
-        self._fewest_bits = codes.fewest_bits_per_frame + (0.0 if envelope is None else envelope.fewest_bits_per_frame)
+        self._fewest_bits = 0.0 if envelope is None else envelope.fewest_bits_per_frame
+        if not isinstance(envelope, BlockEnvelopeCoder):
+            self._fewest_bits += codes.fewest_bits_per_frame
+        elif envelope.digits.size and not 0 <= envelope.digits.min() <= envelope.digits.max() <= len(codes.levels):
+            raise ValueError(f"{envelope.digits.max()} digits of {len(codes.levels)}: tables do not belong together")
+
+    def num_digits(self, side: Int[np.ndarray, "n s"]) -> Int[np.ndarray, " n"] | None:
+        """Digits that each frame has; None for all."""
+        return self.envelope.num_digits(side) if isinstance(self.envelope, BlockEnvelopeCoder) else None
 
     def fewest_bytes(self, num_frames: int) -> int:
         """A size that every payload of this many frames has: what keeps a short file from asking for long audio.
@@ -136,7 +166,7 @@ class PacketCoder:
             self.envelope.write(side, writer)
         elif side.shape[1]:
             raise ValueError(f"{side.shape[1]} bands of side information given to a coder without any")
-        self.codes.write(codes, writer)
+        self.codes.write(codes, writer, self.num_digits(side))
         return writer.to_bytes()
 
     def decode(self, payload: bytes, num_frames: int) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
@@ -154,18 +184,20 @@ class PacketCoder:
             side = np.zeros((num_frames, 0), np.int32)
             if self.envelope is not None:
                 side = self.envelope.read(num_frames, reader)
-            codes = self.codes.read(num_frames, reader)
+            codes = self.codes.read(num_frames, reader, self.num_digits(side))
         reader.finish()
         return side, codes
 
     def cost(self, side: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]) -> dict[str, float]:
         """Ideal code length of each part, in bits."""
         envelope = 0.0 if self.envelope is None else self.envelope.cost(side)
-        return {"envelope": envelope, "codes": self.codes.cost(codes)}
+        return {"envelope": envelope, "codes": self.codes.cost(codes, self.num_digits(side))}
 
     def state(self) -> dict[str, np.ndarray]:
         """All tables as int32 arrays, for a safetensors file."""
-        parts = {"codes": self.codes.state()} | ({} if self.envelope is None else {"envelope": self.envelope.state()})
+        parts = {"codes": self.codes.state()}
+        if self.envelope is not None:
+            parts[_part_of(self.envelope)] = self.envelope.state()
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
@@ -175,7 +207,7 @@ class PacketCoder:
         Raises:
             ValueError: an array is missing, or is no probability table.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {"codes": {}, "envelope": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"codes": {}, "envelope": {}, "block_envelope": {}}
         for key, array in state.items():
             part, _, name = key.partition(".")
             if part not in parts:
@@ -183,9 +215,22 @@ class PacketCoder:
             parts[part][name] = array
         try:
             envelope = EnvelopeCoder.from_state(parts["envelope"]) if parts["envelope"] else None
+            if parts["block_envelope"]:
+                envelope = BlockEnvelopeCoder.from_state(parts["block_envelope"])
             return cls(CodeCoder.from_state(parts["codes"]), envelope)
         except KeyError as error:
             raise ValueError(f"the entropy tables lack {error}") from error
+
+
+def _part_of(envelope: EnvelopeCoder | BlockEnvelopeCoder) -> str:
+    return "block_envelope" if isinstance(envelope, BlockEnvelopeCoder) else "envelope"
+
+
+def _kept(shape: tuple[int, ...], num_digits: Int[np.ndarray, " n"] | None) -> Bool[np.ndarray, "n q"]:
+    """Which digits of each frame are coded."""
+    if num_digits is None:
+        return np.ones(shape, bool)
+    return np.arange(shape[1]) < num_digits[:, None]
 
 
 def _check_symbols(name: str, symbols: Int[np.ndarray, "n q"], levels: tuple[int, ...]) -> None:

@@ -41,6 +41,11 @@ class EnvelopeCoder:
         self._centroids = 2 * model.centroids.astype(np.int64)
         self._centroid_norms = (model.centroids.astype(np.int64) ** 2).sum(axis=1)
 
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Alphabet size of each band."""
+        return (self.model.num_levels,) * self.model.num_bands
+
     @classmethod
     def fit(cls, sides: Sequence[Int[np.ndarray, "_ s"]], num_levels: int, packet_frames: int = 50) -> "EnvelopeCoder":
         """A coder fitted to the side information of recordings, and to copies of it at other levels.

@@ -124,12 +124,12 @@ class _Part:
         """The samples of one channel at the model's rate."""
         networks, context = self._networks, self._networks.decoder_context
         length = context.past + self._core + 1 + context.future
-        output = []
+        side, output = networks.side_of_symbols(self._tokens.side[channel]), []
         for window in self._windows:
             start = window * self._core - context.past
             samples = networks._decode(
                 self._model,
-                _cut(self._tokens.side[channel], start - self._base, length),
+                _cut(side, start - self._base, length),
                 _cut(self._tokens.codes[channel], start - self._base, length, networks.silent_codes),
                 key,
                 np.int32(start),

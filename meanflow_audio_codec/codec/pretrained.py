@@ -74,6 +74,22 @@ def find_model(name_or_directory: str | Path) -> Path:
     )
 
 
+def read_weights(name_or_directory: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a model's model.safetensors.
+
+    Raises:
+        InputError: there is no such model, or the file is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    path = find_model(name_or_directory) / "model.safetensors"
+    try:
+        return load(path.read_bytes())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"model {path.parent}: cannot be read ({error})") from None
+
+
 def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
     """Read a model.
 
@@ -183,7 +199,7 @@ def save_pretrained(
         "normalizer": normalizer.state(),
     }
     weights = {
-        name: np.asarray(value, np.float16) for name, value in _named_weights(model.without_discriminator()).items()
+        name: np.asarray(value, np.float16) for name, value in named_parameters(model.without_discriminator()).items()
     }
     files = {"config.json": (json.dumps(description, indent=2) + "\n").encode(), "model.safetensors": save(weights)}
     if entropy:
@@ -194,7 +210,8 @@ def save_pretrained(
         os.replace(temporary, folder / name)
 
 
-def _named_weights(model: CodecModel) -> dict[str, jax.Array]:
+def named_parameters(model: CodecModel) -> dict[str, jax.Array]:
+    """Every trainable array under the name that it has in model.safetensors."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
     return {".".join(str(entry.key) for entry in path): leaf for path, leaf in leaves}
 

@@ -53,7 +53,13 @@ class StreamingDecoder:
         context = networks.decoder_context
         self._window_frames = context.past + frames_per_packet + context.future
         self._history = [
-            TokenHistory(self._window_frames, networks.side_levels, networks.silent_codes, concealment)
+            TokenHistory(
+                self._window_frames,
+                len(networks.side_levels),
+                networks.gain_columns,
+                networks.silent_codes,
+                concealment,
+            )
             for _ in range(channels)
         ]
         # The last frame that was decoded: its second half is still to sound.
@@ -104,7 +110,8 @@ class StreamingDecoder:
         if (packet.index, packet.channel) < place:
             return np.zeros((self.channels, 0), np.float32)
         self._check(packet)
-        tokens = self._packet_coder.decode(packet.payload, packet.num_frames)
+        symbols, codes = self._packet_coder.decode(packet.payload, packet.num_frames)
+        tokens = self._networks.side_of_symbols(symbols), codes
         samples = []
         while (self._next_index, len(self._slice)) < (packet.index, packet.channel):
             samples.append(self._place(None))
@@ -129,7 +136,7 @@ class StreamingDecoder:
         own_samples = max(self._num_frames - 1, 0) * self._networks.hop_length
         if num_samples is not None:
             own_samples = resampled_length(num_samples, self.sample_rate, self._model_rate)
-            missing = -(-own_samples // self._networks.hop_length) + 1 - self._num_frames
+            missing = self._networks.num_frames(own_samples) - self._num_frames
             if not -self.frames_per_packet < missing <= (0 if self._ended else MAX_GAP_FRAMES):
                 raise InputError(f"{num_samples} samples do not fit the {self._num_frames} frames that came")
             while (self._num_frames - 1) * self._networks.hop_length < own_samples:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from meanflow_audio_codec.codec.audio_input import as_channels
 from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
 from meanflow_audio_codec.codec.packets import StreamPacket
 from meanflow_audio_codec.codec.windows import WindowedNetworks, encoder_core_frames
 from meanflow_audio_codec.errors import InputError
@@ -24,6 +25,7 @@ class StreamingEncoder:
         networks: WindowedNetworks,
         packet_coder: PacketCoder,
         *,
+        rate: BitRate,
         model_rate: int,
         sample_rate: int,
         channels: int,
@@ -35,6 +37,9 @@ class StreamingEncoder:
         self._model_rate = model_rate
         self._networks = networks
         self._packet_coder = packet_coder
+        self._point = rate.point
+        frames_per_second = model_rate / networks.hop_length
+        self._choose = [DetailChooser(networks, packet_coder, rate, frames_per_second) for _ in range(channels)]
         self._resampler = StreamingResampler(sample_rate, model_rate, channels)
         self._window = np.zeros((channels, networks.encoder_window_samples(frames_per_packet)), np.float32)
         # Silence before the recording.
@@ -91,7 +96,7 @@ class StreamingEncoder:
         self._finished = True
         if self._received == 0:
             return []
-        num_frames = -(-self._received // self._networks.hop_length) + 1
+        num_frames = self._networks.num_frames(self._received)
         core = encoder_core_frames(self.frames_per_packet, num_frames)
         while self._next_index * self.frames_per_packet < num_frames:
             self._window[:, self._filled :] = 0.0
@@ -117,8 +122,9 @@ class StreamingEncoder:
         packets = []
         for channel, samples in enumerate(self._window):
             window = samples[: self._networks.encoder_window_samples(core)].copy()
-            side, codes = self._networks.encode_window(window)
-            payload = self._packet_coder.encode(side[:num_frames], codes[:num_frames])
+            symbols, codes = self._networks.encode_window(window, self._point)
+            tokens = self._choose[channel](symbols[:num_frames], codes[:num_frames])
+            payload = self._packet_coder.encode(*tokens)
             packets.append(StreamPacket(self._next_index, channel, num_frames, payload))
         step = self.frames_per_packet * self._networks.hop_length
         self._window[:, :-step] = self._window[:, step:].copy()

@@ -12,7 +12,12 @@ from meanflow_audio_codec.errors import InputError
 
 
 def encode_stream(
-    codec: Codec, blocks: Iterable[Any], sample_rate: Any, *, frames_per_packet: int = FRAMES_PER_PACKET
+    codec: Codec,
+    blocks: Iterable[Any],
+    sample_rate: Any,
+    *,
+    bitrate: float | None = None,
+    frames_per_packet: int = FRAMES_PER_PACKET,
 ) -> Iterator[StreamPacket]:
     """The packets that `Codec.encode` makes of a recording, which comes in blocks of any size.
 
@@ -24,7 +29,7 @@ def encode_stream(
         if encoder is None:
             channels = len(np.atleast_2d(np.asarray(block)))
             encoder = codec.streaming_encoder(
-                sample_rate=sample_rate, channels=channels, frames_per_packet=frames_per_packet
+                sample_rate=sample_rate, channels=channels, bitrate=bitrate, frames_per_packet=frames_per_packet
             )
         yield from encoder.push(block)
     packets = [] if encoder is None else encoder.finish()
@@ -45,7 +50,7 @@ def decode_stream(
     seed: int = 0,
     temperature: float | None = None,
 ) -> Iterator[Float[np.ndarray, "channels samples"]]:
-    """What `Codec.detokenize` gives with this seed, in blocks; None stands for a lost packet.
+    """What `Codec.synthesize` gives with this seed, in blocks; None stands for a lost packet.
 
     `num_samples` is the length of the recording if it is known; else up to a frame of silence follows the end.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int
 
-from meanflow_audio_codec.codec.concealment import Concealment
+from meanflow_audio_codec.codec.concealment import Concealment, GainColumns
 
 
 class TokenHistory:
@@ -16,15 +16,17 @@ class TokenHistory:
     def __init__(
         self,
         window_frames: int,
-        side_levels: tuple[int, ...],
+        num_side: int,
+        gains: GainColumns,
         silent_codes: Int[np.ndarray, " q"],
         concealment: Concealment,
     ):
         self._window_frames = window_frames
         self._silent_codes = silent_codes
         self._concealment = concealment
-        length = window_frames + concealment.reach(max(side_levels, default=1))
-        self._side = np.zeros((length, len(side_levels)), np.int32)
+        self._gains = gains
+        length = window_frames + concealment.reach(gains)
+        self._side = np.zeros((length, num_side), np.int32)
         self._codes = np.tile(silent_codes, (length, 1))
         self._received = np.ones(length, bool)
 
@@ -44,7 +46,7 @@ class TokenHistory:
 
     def window(self) -> tuple[Int[np.ndarray, "window s"], Int[np.ndarray, "window q"]]:
         """The last `window_frames` frames without gaps."""
-        side, codes = self._concealment.fill(self._side, self._codes, self._received, self._silent_codes)
+        side, codes = self._concealment.fill(self._side, self._codes, self._received, self._silent_codes, self._gains)
         return side[-self._window_frames :], codes[-self._window_frames :]
 
     def _push(

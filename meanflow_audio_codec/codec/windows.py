@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from meanflow_audio_codec.codec.concealment import GainColumns
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
 from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtConfig
 from meanflow_audio_codec.configs.tokens import MDCTConfig
@@ -20,6 +21,9 @@ from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB
+from meanflow_audio_codec.preprocessing.gain_shape import GainShapeNormalizer
 from meanflow_audio_codec.preprocessing.mdct import imdct, mdct
 
 # Core frames of a window: the smallest that holds the recording, or the largest.
@@ -31,6 +35,10 @@ class Context(NamedTuple):
 
     past: int
     future: int
+
+    def in_blocks(self, block_frames: int) -> "Context":
+        """At least as much on both sides, in whole blocks."""
+        return Context(*(-(-frames // block_frames) * block_frames for frames in self))
 
     def behind(self, other: "Context") -> "Context":
         """What two networks see of the first one's input, the second fed by the first."""
@@ -87,7 +95,12 @@ class WindowedNetworks:
         self._pretrained = pretrained
         self.code_levels: tuple[int, ...] = pretrained.model.bottleneck.levels
         self.hop_length = config.tokenizer.hop_length
-        self.encoder_context = context_of(config.encoder.architecture)
+        self.sample_rate: int = pretrained.signal.sample_rate
+        normalizer = pretrained.normalizer
+        self._blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
+        # Gains are coded in blocks of this many frames: windows and packets begin where blocks do.
+        self.block_frames = 1 if self._blocks is None else self._blocks.transform.block_frames
+        self.encoder_context = context_of(config.encoder.architecture).in_blocks(self.block_frames)
         self.decoder_context = context_of(config.decoder.architecture)
         if config.prior is not None:
             self.decoder_context = context_of(config.prior.architecture).behind(self.decoder_context)
@@ -105,9 +118,39 @@ class WindowedNetworks:
         return np.asarray(self.code_levels, np.int32) // 2
 
     @property
+    def blocks(self) -> BlockGainShapeNormalizer | None:
+        """The normaliser of a model of several bit rates; None for a model of one."""
+        return self._blocks
+
+    @property
+    def symbol_levels(self) -> tuple[int, ...]:
+        """Alphabet size of each symbol of side information that is coded for a frame."""
+        return self.side_levels if self._blocks is None else self._blocks.symbol_levels
+
+    def side_of_symbols(self, symbols: Int[np.ndarray, "n s"]) -> Int[np.ndarray, "n s"]:
+        """The side information that coded symbols stand for, of whole blocks of one packet."""
+        return symbols if self._blocks is None else self._blocks.side_of_symbols(symbols)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that samples at the model's rate are coded in: all that overlap them, in whole blocks."""
+        frames = -(-num_samples // self.hop_length) + 1
+        return -(-frames // self.block_frames) * self.block_frames
+
+    @property
     def side_levels(self) -> tuple[int, ...]:
         """Alphabet size of each side value of a frame."""
         return self._pretrained.normalizer.side_levels
+
+    @property
+    def gain_columns(self) -> GainColumns:
+        """Which side values are gains; none for a model without side information."""
+        match self._pretrained.normalizer:
+            case BlockGainShapeNormalizer() as blocks:
+                return GainColumns(blocks.config.num_bands, GAIN_UNIT_DB, blocks.transform.num_gains)
+            case GainShapeNormalizer() as bands:
+                return GainColumns(bands.num_bands, bands.step_db, len(bands.log2_gains))
+            case _:
+                return GainColumns(0, 1.0, 1)
 
     @property
     def num_bins(self) -> int:
@@ -126,10 +169,13 @@ class WindowedNetworks:
         return (first_frame - self.encoder_context.past - 1) * self.hop_length
 
     def encode_window(
-        self, samples: Float[np.ndarray, " window"]
+        self, samples: Float[np.ndarray, " window"], point: int = 0
     ) -> tuple[Int[np.ndarray, "core s"], Int[np.ndarray, "core q"]]:
-        """Side information and codes of the core frames of one window of `encoder_window_samples`."""
-        side, codes = self._encode(self._pretrained.model, samples)
+        """Symbols of side information, and codes, of the core frames of one window of `encoder_window_samples`.
+
+        A model of several bit rates gives full detail at this operating point; others have no such choice.
+        """
+        side, codes = self._encode(self._pretrained.model, samples, np.int32(point))
         return np.asarray(side), np.asarray(codes)
 
     def decode_window(
@@ -161,14 +207,14 @@ class WindowedNetworks:
         return np.asarray(imdct(coefficients, length=length, **self._window_options))
 
     def encode(
-        self, samples: Float[np.ndarray, " samples"], num_frames: int, core: int | None = None
+        self, samples: Float[np.ndarray, " samples"], num_frames: int, core: int | None = None, *, point: int = 0
     ) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
-        """Side information and codes of every frame of one channel at the model's rate."""
+        """Symbols of side information, and codes, of every frame of one channel at the model's rate."""
         core = core_frames(num_frames) if core is None else core
         side, codes = [], []
         for first in range(0, num_frames, core):
             window = _cut(samples, self.encoder_window_start(first), self.encoder_window_samples(core))
-            window_side, window_codes = self.encode_window(window)
+            window_side, window_codes = self.encode_window(window, point)
             side.append(window_side)
             codes.append(window_codes)
         return np.concatenate(side)[:num_frames], np.concatenate(codes)[:num_frames]
@@ -205,15 +251,20 @@ class WindowedNetworks:
         return output
 
     def _encode_window(
-        self, model: CodecModel, samples: Float[Array, " window"]
+        self, model: CodecModel, samples: Float[Array, " window"], point: Int[Array, ""]
     ) -> tuple[Int[Array, "core s"], Int[Array, "core q"]]:
-        """Side information and codes of the core frames."""
+        """Symbols of side information, and codes, of the core frames."""
         # The first and last frame of this transform lack half their samples.
         coefficients = mdct(samples, self.hop_length, **self._window_options)[None, 1:-1]
-        x, side = self._pretrained.normalizer.normalize(coefficients)
+        if self._blocks is None:
+            x, side = self._pretrained.normalizer.normalize(coefficients)
+            symbols = side
+        else:
+            symbols, side = self._blocks.at_point(coefficients, jnp.broadcast_to(point, coefficients.shape[:2]))
+            x = self._blocks.divide(coefficients, side)
         encoded = model.encode(x, self._pretrained.normalizer.features(side))
         core = slice(self.encoder_context.past, side.shape[1] - self.encoder_context.future)
-        return side[0, core], encoded.codes[0, core]
+        return symbols[0, core], encoded.codes[0, core]
 
     def _decode_window(
         self,
@@ -246,6 +297,8 @@ class WindowedNetworks:
         frame_keys = jax.vmap(partial(jax.random.fold_in, key))(first_frame + jnp.arange(num_frames))
         noise = jax.vmap(lambda frame_key: jax.random.normal(frame_key, (self.num_bins,)))(frame_keys)[None]
         condition = model.condition_of_codes(codes[None], self._pretrained.normalizer.features(side[None]))
+        if self._blocks is not None:
+            noise = noise * self._blocks.relative_temperature(temperature)
         tokens = sample(
             self._pretrained.method,
             model.decoder,
@@ -256,6 +309,8 @@ class WindowedNetworks:
         )
         if condition.prediction is not None:
             tokens = condition.prediction.restore(tokens)
+            if self._blocks is not None:
+                tokens = self._blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
         coefficients = self._pretrained.normalizer.denormalize(tokens, side[None])[0]
         return coefficients[self.decoder_context.past : num_frames - self.decoder_context.future]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
 from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
-from meanflow_audio_codec.commands.shared_arguments import add_force, add_json, add_model, write_bytes
+from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model, write_bytes
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, write_standard_output
 from meanflow_audio_codec.errors import InputError
 
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", type=Path, nargs="+", help="wav, flac, ogg or mp3 files, folders of them, or -")
     parser.add_argument("output", type=Path, help=".mfc file to write, a folder, or -")
     add_model(parser)
+    add_bitrate(parser)
     parser.add_argument(
         "--tag", action="append", default=[], metavar="KEY=VALUE", help="keep a text; an empty value removes one"
     )
@@ -85,7 +86,7 @@ class FileEncoder:
         """
         recording = _read(task.input)
         tags = _storable(recording.tags | _given_tags(self._arguments.tag), task.input)
-        data = self._codec.encode(recording.audio, recording.sample_rate, tags=tags)
+        data = self._codec.encode(recording.audio, recording.sample_rate, bitrate=self._arguments.bitrate, tags=tags)
         if task.output == STANDARD_STREAM:
             write_standard_output(data)
         else:

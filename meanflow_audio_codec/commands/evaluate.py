@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", choices=("train", "valid", "test"))
     parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE", help="rows of the manifest")
     parser.add_argument("--limit", type=int, help="score this many recordings, evenly spread over the split")
+    parser.add_argument("--bitrate", type=float, nargs="+", metavar="KBPS", help="one row each (default: the model's)")
     parser.add_argument("--num-steps", type=int, nargs="+", help="steps, one row each (default: the model's)")
     parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
     parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
@@ -60,7 +61,9 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     temperatures = arguments.temperature or sorted({codec.default_temperature, 0.0}, reverse=True)
     step_counts = arguments.num_steps or [pretrained.method.default_num_steps]
     settings = tuple(Setting(steps, value) for value in temperatures for steps in step_counts)
-    systems = evaluate_codec(codec, clips, settings, metrics, jobs=arguments.jobs)
+    systems = []
+    for bitrate in arguments.bitrate or [None]:
+        systems += evaluate_codec(codec, clips, settings, metrics, bitrate=bitrate, jobs=arguments.jobs)
     systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
     if arguments.json:
         print(json.dumps(to_json(systems)))

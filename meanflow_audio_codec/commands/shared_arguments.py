@@ -14,6 +14,16 @@ def add_model(parser: argparse.ArgumentParser, default: str = "speech-16k") -> N
     parser.add_argument("--model", default=default, help=f"built-in model or model folder (default {default})")
 
 
+def add_bitrate(parser: argparse.ArgumentParser) -> None:
+    """--bitrate."""
+    parser.add_argument(
+        "--bitrate",
+        type=float,
+        metavar="KBPS",
+        help="kbit/s of payload and channel (default: the model's; some models have one rate only)",
+    )
+
+
 def add_decoding(parser: argparse.ArgumentParser) -> None:
     """--num-steps, --temperature, --seed."""
     parser.add_argument("--num-steps", type=int, help="network evaluations of the decoder (default: the model's, 1)")

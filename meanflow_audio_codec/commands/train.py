@@ -12,6 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, help="where checkpoints and logs go; an interrupted run goes on")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets (or set MEANFLOW_DATA_DIR)")
     parser.add_argument(
+        "--init-from", metavar="MODEL", help="start from the weights of this model (built-in name or folder)"
+    )
+    parser.add_argument(
         "--set",
         dest="overrides",
         action="append",
@@ -45,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from meanflow_audio_codec.trainers.loop import TrainingDivergedError, train
 
     try:
-        train(config, arguments.run_dir, arguments.data_dir)
+        train(config, arguments.run_dir, arguments.data_dir, initial_weights=arguments.init_from)
     except TrainingDivergedError as error:
         sys.stderr.write(f"meanflow-codec train: {error}\n")
         return 1

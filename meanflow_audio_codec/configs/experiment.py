@@ -22,6 +22,7 @@ from meanflow_audio_codec.configs.methods import (
 )
 from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
 from meanflow_audio_codec.configs.tokens import (
+    BlockGainShapeConfig,
     GainShapeConfig,
     MDCTConfig,
     NormalizationConfig,
@@ -98,6 +99,8 @@ class ExperimentConfig(Config):
                 raise ValueError(
                     f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
                 )
+        if isinstance(self.normalization, BlockGainShapeConfig):
+            self._check_operating_points(self.normalization)
         if self.decoder.velocity_head and not isinstance(self.method, ImprovedMeanFlowConfig):
             raise ValueError("velocity_head is the tangent of improved-mean-flow; other methods have no use for it")
         if self.decoder.num_classes == 0 and _is_guided(self.method):
@@ -111,6 +114,19 @@ class ExperimentConfig(Config):
         ):
             raise ValueError(f"patch {self.tokenizer.patch} must divide the image size {MNIST_SIZE}")
         return self
+
+    def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
+        if not isinstance(self.tokenizer, MDCTConfig) or self.bottleneck is None:
+            raise ValueError("block-gain-shape normalization needs mdct tokens, an encoder and a bottleneck")
+        if normalization.num_bands > self.tokenizer.hop_length:
+            raise ValueError(f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins")
+        digits = normalization.operating_points[-1].num_digits
+        if digits != len(self.bottleneck.levels):
+            raise ValueError(
+                f"the last operating point keeps {digits} digits, but the bottleneck has {len(self.bottleneck.levels)}"
+            )
+        if any(level % 2 == 0 for level in self.bottleneck.levels):
+            raise ValueError("a digit that is left out is decoded as the middle level: use odd numbers of levels")
 
 
 def _is_guided(method: MethodConfig) -> bool:

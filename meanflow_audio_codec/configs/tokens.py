@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from meanflow_audio_codec.configs.base import Config
 
@@ -37,6 +37,59 @@ class GainShapeConfig(Config):
     loss_gain_exponent: NonNegativeFloat = 0.5
 
 
+class OperatingPointConfig(Config):
+    """What a bit rate is spent on: how finely the envelope is coded, and how many digits a frame of full detail has."""
+
+    bits_per_second: PositiveInt
+    envelope_step_db: Annotated[float, Field(ge=0.5, le=40.0)]
+    num_digits: PositiveInt
+
+
+class BlockGainShapeConfig(Config):
+    """Band gains of a few frames coded together by a transform, as finely as the bit rate allows."""
+
+    kind: Literal["block-gain-shape"] = "block-gain-shape"
+    num_bands: PositiveInt = 21
+    # Frames whose gains are coded together: more cost fewer bits and more delay.
+    block_frames: PositiveInt = 4
+    # Gains below this, in dB relative to a coefficient of 1, are silence.
+    floor_db: Annotated[float, Field(ge=-96.0, le=-30.0)] = -80.0
+    loss_gain_exponent: NonNegativeFloat = 0.5
+    # From the lowest bit rate up.
+    operating_points: Annotated[tuple[OperatingPointConfig, ...], Field(min_length=1, max_length=16)] = (
+        OperatingPointConfig(bits_per_second=1_500, envelope_step_db=22.0, num_digits=12),
+        OperatingPointConfig(bits_per_second=3_000, envelope_step_db=15.0, num_digits=24),
+        OperatingPointConfig(bits_per_second=6_000, envelope_step_db=10.0, num_digits=48),
+        OperatingPointConfig(bits_per_second=9_000, envelope_step_db=8.0, num_digits=72),
+        OperatingPointConfig(bits_per_second=12_000, envelope_step_db=6.5, num_digits=96),
+    )
+    # At temperatures below 1 the decoder's bands are too quiet by the variance that is missing. This share of what is
+    # missing (in dB) is made up for; 0 leaves it out.
+    energy_restoration: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    # How much hotter than the lowest the highest frequency is decoded: low ones are predicted better.
+    temperature_tilt: NonNegativeFloat = 0.0
+    # The bit rate unless told otherwise.
+    default_bits_per_second: PositiveInt = 6_000
+    # Training batches that the transform over bands is fitted on.
+    fit_batches: PositiveInt = 40
+
+    @model_validator(mode="after")
+    def _default_is_served(self) -> "BlockGainShapeConfig":
+        highest = self.operating_points[-1].bits_per_second
+        if self.default_bits_per_second > highest:
+            raise ValueError(f"default_bits_per_second must not exceed {highest}, the highest operating point's")
+        return self
+
+    @field_validator("operating_points")
+    @classmethod
+    def _ascending(cls, value: tuple[OperatingPointConfig, ...]) -> tuple[OperatingPointConfig, ...]:
+        for name in ("bits_per_second", "num_digits"):
+            numbers = [getattr(point, name) for point in value]
+            if sorted(set(numbers)) != numbers:
+                raise ValueError(f"operating_points must ascend in {name}, not {numbers}")
+        return value
+
+
 class ChannelStatisticsConfig(Config):
     """Mean and standard deviation per token channel, fitted once on training data; no side information."""
 
@@ -48,4 +101,6 @@ class ChannelStatisticsConfig(Config):
     fit_batches: PositiveInt = 20
 
 
-NormalizationConfig = Annotated[GainShapeConfig | ChannelStatisticsConfig, Field(discriminator="kind")]
+NormalizationConfig = Annotated[
+    GainShapeConfig | BlockGainShapeConfig | ChannelStatisticsConfig, Field(discriminator="kind")
+]

@@ -28,11 +28,17 @@ class Setting:
 
 
 def evaluate_codec(
-    codec: Codec, clips: Iterable[NamedClip], settings: tuple[Setting, ...], metrics: tuple[str, ...], *, jobs: int
+    codec: Codec,
+    clips: Iterable[NamedClip],
+    settings: tuple[Setting, ...],
+    metrics: tuple[str, ...],
+    *,
+    bitrate: float | None = None,
+    jobs: int,
 ) -> list[SystemScores]:
-    """Scores of every setting on clips at the model's rate; each clip is encoded once."""
+    """Scores of every setting on clips at the model's sample rate; each clip is encoded once, at `bitrate` kbit/s."""
     clips = list(clips)
-    files = [codec.encode(samples, codec.sample_rate) for _, samples in clips]
+    files = [codec.encode(samples, codec.sample_rate, bitrate=bitrate) for _, samples in clips]
     bits = sum(codec.bits(data) for data in files)
     seconds = sum(len(samples) for _, samples in clips) / codec.sample_rate
 
@@ -41,9 +47,10 @@ def evaluate_codec(
             decoded, rate = codec.decode(data, num_steps=setting.num_steps, temperature=setting.temperature)
             yield ClipPair(name, samples, decoded[0], rate)
 
+    title = codec.name if bitrate is None else f"{codec.name} at {bitrate:g} kbit/s"
     return [
         SystemScores(
-            f"{codec.name}, {setting.title}", bits / seconds, tuple(score_clips(pairs(setting), metrics, jobs=jobs))
+            f"{title}, {setting.title}", bits / seconds, tuple(score_clips(pairs(setting), metrics, jobs=jobs))
         )
         for setting in settings
     ]

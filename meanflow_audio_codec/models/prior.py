@@ -22,6 +22,11 @@ class Prediction(NamedTuple):
     mean: Float[Array, "b n c"]
     log_scale: Float[Array, "b n c"]
 
+    @property
+    def mean_square(self) -> Float[Array, "b n c"]:
+        """Expected square of every token value: mean^2 + scale^2."""
+        return self.mean**2 + jnp.exp(2.0 * self.log_scale)
+
     def squared_error(self, x: Float[Array, "b n c"], weight: Float[Array, "b n c"]) -> Float[Array, ""]:
         """Weighted mean squared error of the mean."""
         return jnp.mean(weight * (x - self.mean) ** 2)

@@ -41,6 +41,20 @@ def band_edges(num_bins: int, sample_rate: int, num_bands: int) -> tuple[int, ..
     return tuple(int(edge) for edge in edges)
 
 
+def band_weight(
+    log2_gains: Float[Array, "*b bands"], edges: tuple[int, ...], gain_exponent: float
+) -> Float[Array, "*b bands"]:
+    """How much a bin of each band counts: bands by a power of their gain, whatever their width; mean 1 over the bins.
+
+    With exponent 0 the error keeps the same distance below the signal in every band; with exponent 2 it is white.
+    Codecs choose between these, for a loud band masks more error and is heard more (Schroeder, Atal and Hall 1979).
+    """
+    loudness = jnp.exp2(gain_exponent * log2_gains)
+    loudness = loudness / jnp.mean(loudness, axis=-1, keepdims=True)
+    widths = np.diff(edges)
+    return loudness * (edges[-1] / (len(widths) * widths)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class GainShapeNormalizer:
     """Divides each band of each frame by its quantised root mean square; the indices are side information.
@@ -78,16 +92,9 @@ class GainShapeNormalizer:
         return np.repeat(np.arange(self.num_bands), np.diff(self.edges))
 
     def loss_weight(self, side: Int[Array, "*b n bands"]) -> Float[Array, "*b n bins"]:
-        """Bands count by a power of their gain, whatever their width; mean 1 over the bins of a frame.
-
-        With exponent 0 the error keeps the same distance below the signal in every band; with exponent 2 it is white.
-        Codecs choose between these, for a loud band masks more error and is heard more (Schroeder, Atal and Hall 1979).
-        """
-        loudness = jnp.exp2(self.loss_gain_exponent * jnp.asarray(self.log2_gains)[side])
-        loudness = loudness / jnp.mean(loudness, axis=-1, keepdims=True)
-        widths = np.diff(self.edges)
-        per_bin = loudness * (self.num_bins / (self.num_bands * widths)).astype(np.float32)
-        return per_bin[..., self.band_of_bin]
+        """`band_weight` of the decoded gains, for every bin."""
+        weight = band_weight(jnp.asarray(self.log2_gains)[side], self.edges, self.loss_gain_exponent)
+        return weight[..., self.band_of_bin]
 
     def normalize(
         self, tokens: Float[Array, "*b n bins"]

@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, GainShapeConfig, NormalizationConfig
+from meanflow_audio_codec.configs.tokens import (
+    BlockGainShapeConfig,
+    ChannelStatisticsConfig,
+    GainShapeConfig,
+    NormalizationConfig,
+)
+from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.gain_shape import GainShapeNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec, TokenSpec
 
@@ -119,6 +125,12 @@ def build_normalizer(
             return GainShapeNormalizer(
                 spec.channels, signal.sample_rate, config.num_bands, config.step_db, config.loss_gain_exponent
             )
+        case BlockGainShapeConfig():
+            if signal.sample_rate is None:
+                raise ValueError("block-gain-shape normalization needs audio: the signal has no sample rate")
+            if set(state) != {"basis"}:
+                raise ValueError("block-gain-shape normalization needs its fitted basis")
+            return BlockGainShapeNormalizer(config, spec.channels, signal.sample_rate, tuple(state["basis"]))
         case ChannelStatisticsConfig():
             if {name: len(values) for name, values in state.items()} != {"mean": spec.channels, "scale": spec.channels}:
                 raise ValueError(f"channel statistics need mean and scale of {spec.channels} channels each")

@@ -231,9 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def report(step: int, loss: float, classifier: WordClassifier) -> None:
         counts = confusion(classifier, valid_clips, valid_labels)
-        print(
-            f"step {step} of {options.steps}: loss {loss:.3f}, validation: {percentages(counts)}", flush=True
-        )
+        print(f"step {step} of {options.steps}: loss {loss:.3f}, validation: {percentages(counts)}", flush=True)
 
     classifier = train(spectra, config, num_steps=options.steps, seed=options.seed, report=report)
     options.out.mkdir(parents=True, exist_ok=True)

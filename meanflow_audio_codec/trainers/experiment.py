@@ -1,5 +1,6 @@
 """An experiment put together: data, tokens, method and networks of one configuration."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, ChannelStatisticsConfig
 from meanflow_audio_codec.datasets.base import Dataset
 from meanflow_audio_codec.datasets.build import build_dataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.build import build_method, build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.models.methods.base import Method
+from meanflow_audio_codec.models.methods.base import Method, Tokens
+from meanflow_audio_codec.preprocessing.block_gain_shape import fit_band_basis
 from meanflow_audio_codec.preprocessing.normalization import (
     TokenNormalizer,
     build_normalizer,
@@ -77,16 +79,13 @@ def build_experiment(
             )
     if normalizer_state is None:
         normalizer_state = {}
-        if isinstance(config.normalization, ChannelStatisticsConfig):
+        if isinstance(config.normalization, ChannelStatisticsConfig | BlockGainShapeConfig):
             # The same for all seeds: a constant of the data, not of the run.
             data = build_dataset(
                 config.dataset, "train", data_directory=data_directory, batch_size=training.batch_size, seed=0
             )
             batches = (jnp.asarray(data.batch(step).signal) for step in range(config.normalization.fit_batches))
-            tokens = (tokenizer.tokenize(batch) for batch in batches)
-            normalizer_state = fit_channel_normalizer(
-                tokens, config.normalization.compression_power, shared_scale=config.normalization.shared_scale
-            ).state()
+            normalizer_state = _fitted(config, tokenizer, data.spec, (tokenizer.tokenize(batch) for batch in batches))
     normalizer = build_normalizer(config.normalization, tokenizer.spec, training_data.spec, normalizer_state)
     spec = segment_tokenizer.spec
     return Experiment(
@@ -100,3 +99,16 @@ def build_experiment(
         build_method(config.method),
         build_model(config, spec, len(normalizer.side_levels), jax.random.key(training.seed)),
     )
+
+
+def _fitted(
+    config: ExperimentConfig, tokenizer: Tokenizer, signal: SignalSpec, tokens: Iterable[Tokens]
+) -> dict[str, list[float]]:
+    """What the normaliser of a configuration learns from training data."""
+    match config.normalization:
+        case ChannelStatisticsConfig(compression_power=power, shared_scale=shared):
+            return fit_channel_normalizer(tokens, power, shared_scale=shared).state()
+        case BlockGainShapeConfig() as block if signal.sample_rate is not None:
+            return {"basis": list(fit_band_basis(tokens, block, tokenizer.spec.channels, signal.sample_rate))}
+        case _:
+            return {}

@@ -1,14 +1,19 @@
 """From a training run to a model folder: averaged weights, and entropy tables fitted on the training recordings."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
-from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
+from meanflow_audio_codec.codec.entropy import CodeCoder, PacketCoder
+from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 from meanflow_audio_codec.trainers.experiment import Experiment
 
 
@@ -40,17 +45,55 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
 
 def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.ndarray]:
     """Entropy tables from the side information and the codes of every training recording."""
+    networks = WindowedNetworks(pretrained)
+    clips = [samples for _, samples, _ in data.clips()]
+    if networks.blocks is not None:
+        return fit_block_coder(networks, clips).state()
+    coded = [networks.encode(samples, networks.num_frames(len(samples))) for samples in _with_progress(clips)]
+    sides, codes = zip(*coded, strict=True)
+    return PacketCoder.fit(sides, codes, side_levels=networks.side_levels, code_levels=networks.code_levels).state()
+
+
+def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " samples"]]) -> PacketCoder:
+    """Tables of a model of several bit rates, from recordings coded at each of its operating points.
+
+    Raises:
+        ValueError: the model has one bit rate only.
+    """
+    blocks = networks.blocks
+    if blocks is None:
+        raise ValueError("a model of one bit rate has no operating points")
+    points = blocks.config.operating_points
+    details = np.arange(FULL_DETAIL + 1)
+    digits = np.stack([(full * details + FULL_DETAIL // 2) // FULL_DETAIL for full in blocks.full_digits])
+    symbols: list[list[np.ndarray]] = [[] for _ in points]
+    codes: list[list[np.ndarray]] = [[] for _ in points]
+    for samples in _with_progress(clips):
+        for point in range(len(points)):
+            of_clip = networks.encode(samples, networks.num_frames(len(samples)), point=point)
+            symbols[point].append(of_clip[0])
+            codes[point].append(of_clip[1])
+
+    def fit() -> PacketCoder:
+        envelope = BlockEnvelopeCoder.fit(symbols, networks.symbol_levels, networks.block_frames, digits)
+        flat = [packet for of_point in symbols for packet in of_point]
+        num_digits = [envelope.num_digits(packet) for packet in flat]
+        every = [packet for of_point in codes for packet in of_point]
+        return PacketCoder(CodeCoder.fit(every, networks.code_levels, num_digits), envelope)
+
+    # The details that a rate allows depend on the tables, and their own table on the details: once round.
+    draft = fit()
+    for point, config in enumerate(points):
+        rate = BitRate(networks, config.bits_per_second / 1000.0)
+        frames_per_second = networks.sample_rate / networks.hop_length
+        for index, (clip_symbols, clip_codes) in enumerate(zip(symbols[point], codes[point], strict=True)):
+            choose = DetailChooser(networks, draft, rate, frames_per_second)
+            symbols[point][index], _ = choose(clip_symbols, clip_codes)
+    return fit()
+
+
+def _with_progress(clips: Sequence[Float[np.ndarray, " samples"]]) -> Iterable[Float[np.ndarray, " samples"]]:
     from rich.console import Console
     from rich.progress import track
 
-    bottleneck = pretrained.model.bottleneck
-    if bottleneck is None:
-        raise ValueError("a codec needs a bottleneck")
-    networks = WindowedNetworks(pretrained)
-    sides, codes = [], []
-    for _, samples, _ in track(list(data.clips()), "coding the training data", console=Console(stderr=True)):
-        clip_side, clip_codes = networks.encode(samples, -(-len(samples) // networks.hop_length) + 1)
-        sides.append(clip_side)
-        codes.append(clip_codes)
-    side_levels = pretrained.normalizer.side_levels
-    return PacketCoder.fit(sides, codes, side_levels=side_levels, code_levels=bottleneck.levels).state()
+    return track(clips, "coding the training data", console=Console(stderr=True))

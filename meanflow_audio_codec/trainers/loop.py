@@ -31,14 +31,23 @@ from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.progress import training_progress
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
 from meanflow_audio_codec.trainers.step import make_loss, make_train_step
+from meanflow_audio_codec.trainers.warm_start import warm_start
 
 
 class TrainingDivergedError(ArithmeticError):
     """A loss or gradient is not finite; the message names the last good checkpoint."""
 
 
-def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | None) -> TrainState:
+def train(
+    config: ExperimentConfig,
+    run_directory: Path,
+    data_directory: Path | None,
+    *,
+    initial_weights: str | Path | None = None,
+) -> TrainState:
     """Train, or go on training: a run directory that holds checkpoints is resumed, to the same result.
+
+    A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`).
 
     Raises:
         InputError: the run directory holds something else, or the data cannot be found.
@@ -60,7 +69,14 @@ def train(config: ExperimentConfig, run_directory: Path, data_directory: Path | 
 
     checkpoints = Checkpoints(run_directory / "checkpoints", config.training.keep_checkpoints)
     best = Checkpoints(run_directory / "best", keep=1)
-    state = initial_state(experiment.model, optimizer)
+    model = experiment.model
+    if initial_weights is not None and checkpoints.latest_step() is None:
+        start = warm_start(model, initial_weights)
+        model = start.model
+        sys.stderr.write(
+            f"start from {initial_weights}: {start.whole} arrays whole, {start.part} in part, {start.new} new\n"
+        )
+    state = initial_state(model, optimizer)
     best_objective = math.inf
     if checkpoints.latest_step() is not None:
         state, figures = checkpoints.restore(state)

@@ -9,11 +9,12 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.configs.experiment import TrainingConfig
-from meanflow_audio_codec.models.bottleneck import code_entropy
+from meanflow_audio_codec.models.bottleneck import code_entropy, keep_digits
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
+from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
 from meanflow_audio_codec.trainers.state import TrainState
@@ -45,6 +46,7 @@ def make_loss(
     Raises:
         ValueError: a segment has more tokens than a signal, or an adversarial method comes without discriminator.
     """
+    blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
     num_tokens = segment_tokenizer.spec.num_tokens
     first = (tokenizer.spec.num_tokens - num_tokens) // 2
     if first < 0:
@@ -56,18 +58,31 @@ def make_loss(
         tokens = tokenizer.tokenize(signal)
         if segment_tokenizer.spec != tokenizer.spec:
             tokens = tokens[:, first : first + num_tokens]
-        x, side_indices = normalizer.normalize(tokens)
+        if blocks is not None:
+            key, rate_key = jax.random.split(key)
+            x, side_indices = blocks.draw(tokens, rate_key)
+        else:
+            x, side_indices = normalizer.normalize(tokens)
         side = normalizer.features(side_indices)
         weight = normalizer.loss_weight(side_indices)
         metrics: Metrics = {}
         loss, objective, local, prediction = jnp.zeros(()), None, None, None
         if model.bottleneck is not None:
-            encoded = model.encode(x, side)
+            if blocks is not None:
+                # The encoder does not know how many of its digits will be kept.
+                full = blocks.with_detail(side_indices, jnp.full(side_indices.shape[:-1], FULL_DETAIL))
+                encoded = model.encode(x, normalizer.features(full))
+                num_digits = blocks.num_digits(side_indices)
+                encoded = keep_digits(encoded, num_digits, model.bottleneck.levels)
+            else:
+                encoded = model.encode(x, side)
             metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
             condition = model.condition(encoded.latent, side)
             local, prediction = condition.features, condition.prediction
             if prediction is not None:
-                squared_error = prediction.squared_error(x, weight)
+                # The error that counts is the one beside the band's own energy, not beside its coarse gain.
+                relative = weight if blocks is None else weight * blocks.relative_weight(x)
+                squared_error = prediction.squared_error(x, relative)
                 scale_loss = prediction.scale_loss(x, weight)
                 metrics |= {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
                 loss = loss + training.prior_loss_weight * (squared_error + scale_loss)

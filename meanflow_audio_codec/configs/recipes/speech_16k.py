@@ -17,7 +17,7 @@ from meanflow_audio_codec.configs.networks import (
     PriorConfig,
     VelocityNetConfig,
 )
-from meanflow_audio_codec.configs.tokens import GainShapeConfig, MDCTConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, MDCTConfig
 
 
 def config() -> ExperimentConfig:
@@ -25,12 +25,12 @@ def config() -> ExperimentConfig:
     return ExperimentConfig(
         name="speech-16k",
         dataset=AudioFolderConfig(
-            folders=("speech",), sample_rate=16_000, crop_samples=64 * 320, gain_range_db=(-18.0, 6.0)
+            folders=("speech",), sample_rate=16_000, crop_samples=63 * 320, gain_range_db=(-18.0, 6.0)
         ),
         tokenizer=MDCTConfig(hop_length=320),
-        normalization=GainShapeConfig(num_bands=21, step_db=4.0, loss_gain_exponent=0.5),
+        normalization=BlockGainShapeConfig(num_bands=21, block_frames=4, loss_gain_exponent=0.5),
         encoder=EncoderConfig(architecture=ConvNeXtConfig(width=192, num_blocks=5)),
-        bottleneck=FSQConfig(levels=(5,) * 30),
+        bottleneck=FSQConfig(levels=(5,) * 96),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         method=ImprovedMeanFlowConfig(default_temperature=0.8),

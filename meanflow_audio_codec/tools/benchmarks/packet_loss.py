@@ -45,7 +45,7 @@ def main() -> None:
         Concealment(fade=fade, repeat=repeat) for fade, repeat in zip(arguments.fade, arguments.repeat, strict=True)
     ]
     frames = arguments.frames_per_packet
-    tokens = [codec.tokenize(samples, codec.sample_rate) for _, samples in clips]
+    tokens = [codec.analyze(samples, codec.sample_rate) for _, samples in clips]
     systems = []
     for loss in arguments.loss:
         for way in [*ways, SILENCE] if loss else ways[:1]:
@@ -76,7 +76,7 @@ def _clips(codec: Codec, folder: Path, split: str, limit: int) -> list[Clip]:
 def _print_rates(codec: Codec, clips: list[Clip], packet_frames: list[int]) -> None:
     """Payload bits per second with packets of each length."""
     seconds = sum(len(samples) for _, samples in clips) / codec.sample_rate
-    tokens = [codec.tokenize(samples, codec.sample_rate) for _, samples in clips]
+    tokens = [codec.analyze(samples, codec.sample_rate) for _, samples in clips]
     sys.stdout.write("| frames per packet | payload kbit/s | packets per second |\n| --- | --- | --- |\n")
     for frames in packet_frames:
         payloads = [packet.payload for clip in tokens for packet in codec.encode_packets(clip, frames)]
@@ -95,7 +95,7 @@ def _decoded(
         received = np.random.default_rng((0, number)).random(num_packets) >= loss
         middle = np.asarray(codec.packet_coder.codes.levels, np.int32) // 2
         filled = way.fill(side[0], codes[0], np.repeat(received, frames)[: codes.shape[1]], middle)
-        (decoded,) = codec.detokenize(
+        (decoded,) = codec.synthesize(
             Tokens(*(part[None] for part in filled)),
             len(samples),
             codec.sample_rate,

@@ -1,0 +1,77 @@
+"""Tokens of one channel in full detail, packet after packet, to what a bit rate allows of them."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
+from meanflow_audio_codec.codec.entropy import PacketCoder
+from meanflow_audio_codec.codec.rate_control import RateControl, operating_point_for
+from meanflow_audio_codec.codec.windows import WindowedNetworks
+from meanflow_audio_codec.errors import InputError
+
+# Below the lowest operating point by this factor at most: less would leave no digits at all.
+LOWEST_SHARE = 0.6
+
+
+class BitRate:
+    """The bit rate that a model is asked for, and the operating point that serves it.
+
+    `bitrate` is in kbit/s; None is the model's default.
+
+    Raises:
+        InputError: the model has one rate only, or the rate is out of its range.
+    """
+
+    def __init__(self, networks: WindowedNetworks, bitrate: float | None = None):
+        self.bits_per_second: float | None = None
+        self.point = 0
+        if networks.blocks is None:
+            if bitrate is not None:
+                raise InputError(f"the bit rate (--bitrate) of this model cannot be chosen: leave {bitrate} out")
+            return
+        config = networks.blocks.config
+        points = tuple(point.bits_per_second for point in config.operating_points)
+        lowest, highest = LOWEST_SHARE * points[0], points[-1]
+        if bitrate is None:
+            self.bits_per_second = float(config.default_bits_per_second)
+        else:
+            if isinstance(bitrate, bool) or not isinstance(bitrate, int | float | np.number):
+                raise InputError(f"the bit rate must be a number of kbit/s, not {bitrate!r}")
+            self.bits_per_second = 1000.0 * float(bitrate)
+        if not lowest <= self.bits_per_second <= highest:
+            raise InputError(
+                f"the bit rate (--bitrate) must lie in {lowest / 1000:g} ... {highest / 1000:g} kbit/s, not {bitrate}"
+            )
+        self.point = operating_point_for(self.bits_per_second, points)
+
+
+class DetailChooser:
+    """Decides the detail of the frames of one channel; a model of one bit rate keeps its tokens as they are."""
+
+    def __init__(self, networks: WindowedNetworks, packet_coder: PacketCoder, rate: BitRate, frames_per_second: float):
+        self._blocks = networks.blocks
+        self._coder = packet_coder
+        self._point = rate.point
+        self._control = None if rate.bits_per_second is None else RateControl(rate.bits_per_second, frames_per_second)
+        self._side_of_symbols = networks.side_of_symbols
+
+    def __call__(
+        self, symbols: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]
+    ) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
+        """The next packet's tokens with their detail chosen, and the middle code for every digit left out."""
+        envelope = self._coder.envelope
+        if self._blocks is None or self._control is None or not isinstance(envelope, BlockEnvelopeCoder):
+            return symbols, codes
+        share = self._control.share(np.asarray(self._blocks.loudness(jnp.asarray(self._side_of_symbols(symbols)))))
+        digits = envelope.digits[self._point]
+        bits_per_digit = float(np.mean(np.log2(self._coder.codes.levels)))
+        # The details' own bits are few: those of full detail stand for all.
+        fixed_bits = envelope.cost(symbols)
+        detail = self._control.choose(share, digits, bits_per_digit, fixed_bits)
+        symbols = symbols.copy()
+        symbols[:, self._blocks.config.num_bands] = detail
+        kept = np.arange(codes.shape[1]) < digits[detail][:, None]
+        codes = np.where(kept, codes, np.asarray(self._coder.codes.levels, np.int32) // 2)
+        self._control.spent(len(codes), sum(self._coder.cost(symbols, codes).values()))
+        return symbols, codes

@@ -1,0 +1,77 @@
+"""Which frames get how many digits, so that a stream keeps to its bit rate."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# A frame this much quieter than loud ones still has full detail; below, detail falls with loudness.
+LOUDNESS_MARGIN = 1.5
+# Frames louder than this share of a packet's frames are its loud ones.
+LOUD_QUANTILE = 0.9
+# How fast the memory of loud packets fades: to half in this many seconds.
+HALF_LIFE_SECONDS = 2.0
+# Bits that packets may leave to later ones, or borrow from them, in seconds of the bit rate.
+RESERVOIR_SECONDS = 1.0
+# A loudness is multiplied by at most this much when bits are left over: what is nearly silent stays cheap.
+MOST_GENEROUS = 2.5
+# Details are tried from generous to none in this many steps.
+NUM_TRIALS = 64
+
+
+class RateControl:
+    """Spends the bits of one channel's packets: loud frames first, silence nothing, and the target on average.
+
+    A packet is given what its duration is worth and what earlier packets left over. It depends on earlier packets
+    alone, so that a live stream and a file are the same.
+    """
+
+    def __init__(self, bits_per_second: float, frames_per_second: float):
+        self._bits_per_frame = bits_per_second / frames_per_second
+        self._frames_per_second = frames_per_second
+        self._capacity = RESERVOIR_SECONDS * bits_per_second
+        self._reservoir = 0.0
+        self._loud = 0.0
+
+    def share(self, loudness: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """How much detail each frame of the next packet deserves, at most 1."""
+        if not len(loudness):
+            return loudness
+        fading = 0.5 ** (len(loudness) / self._frames_per_second / HALF_LIFE_SECONDS)
+        self._loud = max(float(np.quantile(loudness, LOUD_QUANTILE)), self._loud * fading)
+        return np.minimum(LOUDNESS_MARGIN * loudness / max(self._loud, 1e-6), 1.0)
+
+    def choose(
+        self,
+        share: Float[np.ndarray, " n"],
+        digits: Int[np.ndarray, " details"],
+        bits_per_digit: float,
+        fixed_bits: float,
+    ) -> Int[np.ndarray, " n"]:
+        """Detail of each frame: as generous as `fixed_bits` and the digits of these details allow."""
+        budget = len(share) * self._bits_per_frame + self._reservoir
+        full = len(digits) - 1
+        detail = np.zeros(len(share), np.int32)
+        for trial in range(NUM_TRIALS):
+            generosity = MOST_GENEROUS * (1.0 - trial / NUM_TRIALS)
+            candidate = np.floor(np.minimum(share * generosity, 1.0) * full + 0.5).astype(np.int32)
+            if fixed_bits + bits_per_digit * float(digits[candidate].sum()) <= budget:
+                detail = candidate
+                break
+        return detail
+
+    def spent(self, num_frames: int, bits: float) -> None:
+        """Account for a packet."""
+        left = self._reservoir + num_frames * self._bits_per_frame - bits
+        self._reservoir = min(max(left, -self._capacity), self._capacity)
+
+
+def operating_point_for(bits_per_second: float, points: tuple[int, ...]) -> int:
+    """The operating point to serve a bit rate from: the nearest in ratio that is not much lower.
+
+    A rate between two points is served from the upper one at less detail, unless it is nearly the lower one.
+    """
+    for index, point in enumerate(points):
+        if math.log(bits_per_second / point) < 0.1:
+            return index
+    return len(points) - 1
