@@ -13,12 +13,14 @@ LARGEST_SAMPLE = 100.0
 
 
 def as_channels(audio: Any) -> Float[np.ndarray, "channels samples"]:
-    """Audio of shape (channels, samples) or (samples,), NumPy or JAX, as float32 (channels, samples).
+    """Audio of shape (channels, samples) or (samples,), NumPy, JAX or PyTorch, as float32 (channels, samples).
 
     Raises:
         InputError: no samples, too many channels, another shape, integers, or values that are not finite or far beyond
             full scale.
     """
+    if hasattr(audio, "detach"):  # a PyTorch tensor, which may have a gradient or lie on another device
+        audio = audio.detach().cpu()
     array = np.asarray(audio)
     if array.dtype.kind != "f":
         raise InputError(f"audio must be floating point in [-1, 1], not {array.dtype}: divide integers by full scale")

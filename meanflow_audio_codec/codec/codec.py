@@ -35,6 +35,7 @@ from meanflow_audio_codec.codec.packets import (
     packet_places,
 )
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
+from meanflow_audio_codec.codec.pure_functions import PureFunctions
 from meanflow_audio_codec.codec.streaming_decoder import StreamingDecoder
 from meanflow_audio_codec.codec.streaming_encoder import StreamingEncoder
 from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
@@ -59,7 +60,7 @@ class Codec:
 
     @classmethod
     def from_pretrained(cls, name_or_directory: str | Path = "speech-16k") -> "Codec":
-        """The codec of a built-in model or of a model folder.
+        """The codec of a built-in model, of a model folder, or of a model on the Hugging Face hub (OWNER/MODEL).
 
         Raises:
             InputError: there is no such model, it is no audio codec with entropy tables, or its files are damaged.
@@ -170,6 +171,28 @@ class Codec:
             temperature=self.default_temperature if temperature is None else temperature,
         )
         return audio, header.sample_rate
+
+    def encode_batch(self, recordings: Iterable[Any], sample_rate: Any, *, bitrate: float | None = None) -> list[bytes]:
+        """The bytes of several recordings, of any lengths: the same as one by one.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        return [self.encode(audio, sample_rate, bitrate=bitrate) for audio in recordings]
+
+    def decode_batch(self, files: Iterable[bytes], **options: Any) -> list[tuple[Float[np.ndarray, "channels _"], int]]:
+        """Audio and sample rates of several files: the same as one by one, with the options of `decode`.
+
+        Raises:
+            BitstreamError: as `decode`.
+            InputError: as `decode`.
+        """
+        return [self.decode(data, **options) for data in files]
+
+    @property
+    def pure_functions(self) -> PureFunctions:
+        """Encoder and decoder as pure JAX functions."""
+        return PureFunctions(self._pretrained)
 
     def tokenize(
         self, audio: Any, sample_rate: Any, *, bitrate: float | None = None

@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from pydantic import PositiveInt, ValidationError
 
+from meanflow_audio_codec.codec.hub import fetch_from_hub, is_hub_id
 from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.serialization import from_dict
@@ -60,12 +61,16 @@ def built_in_models() -> list[str]:
 
 
 def find_model(name_or_directory: str | Path) -> Path:
-    """The folder of a built-in model, or the folder itself.
+    """The folder of a built-in model, the folder itself, or that of a model on the Hugging Face hub.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is none of these, or cannot be fetched.
     """
     for folder in (WEIGHTS_DIRECTORY / str(name_or_directory), Path(name_or_directory)):
+        if (folder / "model.safetensors").is_file():
+            return folder
+    if isinstance(name_or_directory, str) and is_hub_id(name_or_directory) and not Path(name_or_directory).exists():
+        folder = fetch_from_hub(name_or_directory)
         if (folder / "model.safetensors").is_file():
             return folder
     raise InputError(

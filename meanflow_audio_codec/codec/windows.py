@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from meanflow_audio_codec.codec.coefficient_decoding import decode_coefficients
 from meanflow_audio_codec.codec.concealment import GainColumns
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
 from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtConfig
 from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.methods.sampling import sample
 from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB
 from meanflow_audio_codec.preprocessing.gain_shape import GainShapeNormalizer
@@ -296,22 +295,15 @@ class WindowedNetworks:
         num_frames = len(codes)
         frame_keys = jax.vmap(partial(jax.random.fold_in, key))(first_frame + jnp.arange(num_frames))
         noise = jax.vmap(lambda frame_key: jax.random.normal(frame_key, (self.num_bins,)))(frame_keys)[None]
-        condition = model.condition_of_codes(codes[None], self._pretrained.normalizer.features(side[None]))
-        if self._blocks is not None:
-            noise = noise * self._blocks.relative_temperature(temperature)
-        tokens = sample(
-            self._pretrained.method,
-            model.decoder,
+        coefficients = decode_coefficients(
+            self._pretrained,
+            model,
+            side[None],
+            codes[None],
             noise,
-            Conditioning(local=condition.features),
             num_steps=num_steps,
             temperature=temperature,
-        )
-        if condition.prediction is not None:
-            tokens = condition.prediction.restore(tokens)
-            if self._blocks is not None:
-                tokens = self._blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
-        coefficients = self._pretrained.normalizer.denormalize(tokens, side[None])[0]
+        )[0]
         return coefficients[self.decoder_context.past : num_frames - self.decoder_context.future]
 
 

@@ -32,6 +32,7 @@ METRICS: dict[str, Metric] = {
     ),
     "estoi": Metric(perceptual.estoi, "ESTOI", True),
     "pesq": Metric(perceptual.pesq_wideband, "PESQ", True),
+    "visqol": Metric(perceptual.visqol_speech, "ViSQOL", True),
 }
 DEFAULT_METRICS = ("si_sdr", "lsd", "mel", "estoi", "pesq")
 

@@ -1,7 +1,9 @@
-"""Perceptual metrics from the packages pesq and pystoi, where they are installed; a missing one is named."""
+"""Perceptual metrics from the packages pesq, pystoi and visqol-python, where installed; a missing one is named."""
 
 import warnings
+from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from meanflow_audio_codec.preprocessing.resampling import resample
 SAMPLE_RATE = 16_000
 # The reference program of PESQ holds 50 utterances without checking, and an utterance with its gap lasts 0.4 s or more.
 LONGEST_PESQ_SECONDS = 20.0
-PACKAGES = {"pesq": "pesq", "estoi": "pystoi"}
+PACKAGES = {"pesq": "pesq", "estoi": "pystoi", "visqol": "visqol"}
 
 
 class NotMeasurableError(ValueError):
@@ -82,6 +84,36 @@ def estoi(reference: Float[np.ndarray, " samples"], estimate: Float[np.ndarray, 
             return float(stoi(reference, estimate, SAMPLE_RATE, extended=True))
         except RuntimeWarning:
             raise NotMeasurableError("fewer than 30 frames of speech") from None
+
+
+def visqol_speech(
+    reference: Float[np.ndarray, " samples"], estimate: Float[np.ndarray, " samples"], sample_rate: int
+) -> float:
+    """ViSQOL v3 in speech mode (Chinen et al. 2020), a predicted opinion score from 1 to 5, from 16 kHz audio.
+
+    Raises:
+        NotMeasurableError: one of the clips is silent, or too short for a patch.
+        MissingPackageError: the package visqol-python, or the network runtime of its speech mode, is not installed.
+    """
+    reference, estimate = (resample(signal, sample_rate, SAMPLE_RATE) for signal in (reference, estimate))
+    _check_not_silent(reference, estimate)
+    try:
+        result = _visqol().measure_from_arrays(reference.astype(np.float64), estimate.astype(np.float64), SAMPLE_RATE)
+    except (ValueError, IndexError) as error:
+        raise NotMeasurableError(f"ViSQOL: {error}") from None
+    return float(result.moslqo)
+
+
+@cache
+def _visqol() -> Any:
+    try:
+        from visqol import VisqolApi
+
+        api = VisqolApi()
+        api.create(mode="speech")
+    except ImportError:
+        raise MissingPackageError("ViSQOL needs the packages visqol-python and ai-edge-litert") from None
+    return api
 
 
 def _check_not_silent(reference: np.ndarray, estimate: np.ndarray) -> None:

@@ -1,0 +1,42 @@
+"""From integers and noise to MDCT coefficients: what decoding is, wherever the frames come from."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from meanflow_audio_codec.codec.pretrained import PretrainedModel
+from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.conditioning import Conditioning
+from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+
+
+def decode_coefficients(
+    pretrained: PretrainedModel,
+    model: CodecModel,
+    side: Int[Array, "b n s"],
+    codes: Int[Array, "b n q"],
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames by their side information and codes, from unit noise."""
+    normalizer = pretrained.normalizer
+    blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
+    temperature = jnp.asarray(temperature, jnp.float32)
+    condition = model.condition_of_codes(codes, normalizer.features(side))
+    if blocks is not None:
+        noise = noise * blocks.relative_temperature(temperature)
+    tokens = sample(
+        pretrained.method,
+        model.decoder,
+        noise,
+        Conditioning(local=condition.features),
+        num_steps=num_steps,
+        temperature=temperature,
+    )
+    if condition.prediction is not None:
+        tokens = condition.prediction.restore(tokens)
+        if blocks is not None:
+            tokens = blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
+    return normalizer.denormalize(tokens, side)
