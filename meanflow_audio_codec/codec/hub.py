@@ -1,5 +1,6 @@
 """Models on the Hugging Face hub, where the package huggingface_hub is installed."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def fetch_from_hub(name: str) -> Path:
         InputError: huggingface_hub is not installed, or there is no such model, or no way to it.
     """
     try:
-        import huggingface_hub
+        huggingface_hub = importlib.import_module("huggingface_hub")
     except ImportError:
         raise InputError(
             f"model {name}: no such folder; to fetch it from the Hugging Face hub, install huggingface_hub"
