@@ -1,6 +1,5 @@
 """Tokens of one channel in full detail, packet after packet, to what a bit rate allows of them."""
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -63,7 +62,7 @@ class DetailChooser:
         envelope = self._coder.envelope
         if self._blocks is None or self._control is None or not isinstance(envelope, BlockEnvelopeCoder):
             return symbols, codes
-        share = self._control.share(np.asarray(self._blocks.loudness(jnp.asarray(self._side_of_symbols(symbols)))))
+        share = self._control.share(np.asarray(self._blocks.loudness(self._side_of_symbols(symbols))))
         digits = envelope.digits[self._point]
         bits_per_digit = float(np.mean(np.log2(self._coder.codes.levels)))
         # The details' own bits are few: those of full detail stand for all.

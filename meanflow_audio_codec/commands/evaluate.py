@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-steps", type=int, nargs="+", help="steps, one row each (default: the model's)")
     parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
     parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
+    parser.add_argument(
+        "--lyra", type=float, nargs="+", default=[], metavar="KBPS", help="Lyra V2, from the folder that LYRA_DIR names"
+    )
     parser.add_argument("--metrics", default="si_sdr,lsd,mel,estoi,pesq", help="comma-separated")
     parser.add_argument("--jobs", type=int, default=1, help="processes that compute metrics")
     parser.add_argument("--samples", type=int, default=5_000, help="samples of a generative model (labels in turn)")
@@ -49,13 +52,16 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
 
     from meanflow_audio_codec.codec.codec import Codec
     from meanflow_audio_codec.evaluators.clip_scores import check_metrics
-    from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_opus
+    from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_lyra, evaluate_opus
+    from meanflow_audio_codec.evaluators.lyra import find_lyra
     from meanflow_audio_codec.evaluators.opus import find_opus_tools
     from meanflow_audio_codec.evaluators.score_table import format_markdown, format_table, to_json
 
     metrics = check_metrics(arguments.metrics.split(","))
     if arguments.opus:
         find_opus_tools()  # told before the long work
+    if arguments.lyra:
+        find_lyra()
     codec = Codec(pretrained)
     clips = _clips(arguments, pretrained, codec.sample_rate)
     temperatures = arguments.temperature or sorted({codec.default_temperature, 0.0}, reverse=True)
@@ -65,6 +71,7 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     for bitrate in arguments.bitrate or [None]:
         systems += evaluate_codec(codec, clips, settings, metrics, bitrate=bitrate, jobs=arguments.jobs)
     systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
+    systems += [evaluate_lyra(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.lyra]
     if arguments.json:
         print(json.dumps(to_json(systems)))
     elif sys.stdout.isatty():

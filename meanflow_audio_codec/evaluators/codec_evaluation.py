@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clips
+from meanflow_audio_codec.evaluators.lyra import code_with_lyra
 from meanflow_audio_codec.evaluators.opus import code_with_opus
 from meanflow_audio_codec.evaluators.score_table import SystemScores
 
@@ -75,3 +76,21 @@ def evaluate_opus(
         8 * payload_bytes / seconds,
         tuple(score_clips(pairs, metrics, jobs=jobs)),
     )
+
+
+def evaluate_lyra(
+    clips: Iterable[NamedClip], sample_rate: int, kilobits_per_second: float, metrics: tuple[str, ...], *, jobs: int
+) -> SystemScores:
+    """Scores of Lyra V2 on the same clips, by the same code.
+
+    Raises:
+        InputError: its networks cannot be run.
+    """
+    pairs, payload_bits, seconds = [], 0, 0.0
+    for name, samples in clips:
+        coded = code_with_lyra(samples, sample_rate, kilobits_per_second)
+        payload_bits += coded.payload_bits
+        seconds += len(samples) / sample_rate
+        pairs.append(ClipPair(name, samples, coded.decoded, sample_rate))
+    title = f"Lyra V2 at {kilobits_per_second:g} kbit/s"
+    return SystemScores(title, payload_bits / seconds, tuple(score_clips(pairs, metrics, jobs=jobs)))

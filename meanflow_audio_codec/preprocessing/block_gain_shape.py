@@ -172,10 +172,10 @@ class BlockGainShapeNormalizer:
         detail = jnp.clip(jnp.round(share * FULL_DETAIL), 0, FULL_DETAIL).astype(jnp.int32)
         return self.divide(tokens, side), self.with_detail(side, detail)
 
-    def loudness(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n"]:
-        """Loudness of each frame up to a factor, from the decoded gains: silence has none."""
+    def loudness(self, side: Int[Array | np.ndarray, "*b n s"]) -> Float[Array | np.ndarray, "*b n"]:
+        """Loudness of each frame up to a factor, from the decoded gains, JAX or NumPy: silence has none."""
         decibels = GAIN_UNIT_DB * side[..., : self.config.num_bands]
-        return jnp.sum(10.0 ** (LOUDNESS_EXPONENT * decibels / 10.0) - 1.0, axis=-1)
+        return (10.0 ** (LOUDNESS_EXPONENT * decibels / 10.0) - 1.0).sum(axis=-1)
 
     def denormalize(self, tokens: Float[Array, "*b n bins"], side: Int[Array, "*b n s"]) -> Float[Array, "*b n bins"]:
         """Coefficients multiplied by the decoded gain of their band; gains at the floor are silence."""
