@@ -131,7 +131,9 @@ class BlockEnvelopeCoder:
                 f"a packet has {num_frames} frames, no whole number of blocks of {self.block_frames}: damaged file"
             )
         symbols = np.zeros((num_frames, len(self.levels)), np.int32)
-        point = int(reader.read(1, self._point_model)[0]) if self._point_model is not None else 0
+        point = 0
+        if self._point_model is not None and num_frames:
+            point = int(reader.read(1, self._point_model)[0])
         symbols[:, _POINT] = point
         last = self.levels[_DETAIL]
         models, details = self._detail_models[point], []

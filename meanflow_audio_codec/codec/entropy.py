@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.envelope import EnvelopeCoder
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, checked_reading, table_model
-from meanflow_audio_codec.codec.tables import PRECISION, check_frequencies, ideal_bits, integer_frequencies
+from meanflow_audio_codec.codec.tables import PRECISION, check_frequencies, integer_frequencies
 
 State = Mapping[str, np.ndarray]
 
@@ -82,12 +82,16 @@ class CodeCoder:
         """Ideal code length of the most probable codes."""
         return sum((PRECISION - float(np.log2(table.max())) for table in self.frequencies), start=0.0)
 
+    def bits(self, codes: Int[np.ndarray, "n q"]) -> Float[np.ndarray, "n q"]:
+        """Ideal code length of every code."""
+        bits = np.empty(codes.shape)
+        for column, table in enumerate(self.frequencies):
+            bits[:, column] = (PRECISION - np.log2(table))[codes[:, column]]
+        return bits
+
     def cost(self, codes: Int[np.ndarray, "n q"], num_digits: Int[np.ndarray, " n"] | None = None) -> float:
-        """Ideal code length in bits."""
-        kept = _kept(codes.shape, num_digits)
-        columns = [codes[kept[:, i], i] for i in range(codes.shape[1])]
-        tables = zip(self.frequencies, columns, strict=True)
-        return sum(ideal_bits(np.broadcast_to(table, (len(column), len(table))), column) for table, column in tables)
+        """Ideal code length in bits, of the first `num_digits` of each frame, or of all."""
+        return float(np.sum(self.bits(codes), where=_kept(codes.shape, num_digits)))
 
     def state(self) -> dict[str, np.ndarray]:
         """The tables as int32 arrays."""

@@ -8,9 +8,12 @@ from meanflow_audio_codec.codec.entropy import PacketCoder
 from meanflow_audio_codec.codec.rate_control import RateControl, operating_point_for
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.preprocessing.block_gain_shape import DETAIL
 
 # Below the lowest operating point by this factor at most: less would leave no digits at all.
 LOWEST_SHARE = 0.6
+# What a payload has beyond its ideal code length, on average.
+CLOSING_BITS = 4.0
 
 
 class BitRate:
@@ -64,13 +67,20 @@ class DetailChooser:
             return symbols, codes
         share = self._control.share(np.asarray(self._blocks.loudness(self._side_of_symbols(symbols))))
         digits = envelope.digits[self._point]
-        bits_per_digit = float(np.mean(np.log2(self._coder.codes.levels)))
-        # The details' own bits are few: those of full detail stand for all.
-        fixed_bits = envelope.cost(symbols)
-        detail = self._control.choose(share, digits, bits_per_digit, fixed_bits)
+        detail_column = self._blocks.config.num_bands + DETAIL
+        fixed_bits = (
+            CLOSING_BITS + envelope.cost(symbols) - envelope.detail_cost(symbols[:, detail_column], self._point)
+        )
+        # What the first 0, 1, 2 ... digits of each frame cost.
+        code_bits = np.pad(np.cumsum(self._coder.codes.bits(codes), axis=1), ((0, 0), (1, 0)))
+
+        def bits_of(detail: Int[np.ndarray, " n"]) -> float:
+            of_digits = np.take_along_axis(code_bits, digits[detail][:, None], axis=1).sum()
+            return fixed_bits + envelope.detail_cost(detail, self._point) + float(of_digits)
+
+        detail = self._control.choose(share, digits.shape[0] - 1, bits_of)
+        self._control.spent(len(codes), bits_of(detail))
         symbols = symbols.copy()
-        symbols[:, self._blocks.config.num_bands] = detail
+        symbols[:, detail_column] = detail
         kept = np.arange(codes.shape[1]) < digits[detail][:, None]
-        codes = np.where(kept, codes, np.asarray(self._coder.codes.levels, np.int32) // 2)
-        self._control.spent(len(codes), sum(self._coder.cost(symbols, codes).values()))
-        return symbols, codes
+        return symbols, np.where(kept, codes, np.asarray(self._coder.codes.levels, np.int32) // 2)

@@ -1,6 +1,7 @@
 """Which frames get how many digits, so that a stream keeps to its bit rate."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -44,21 +45,20 @@ class RateControl:
     def choose(
         self,
         share: Float[np.ndarray, " n"],
-        digits: Int[np.ndarray, " details"],
-        bits_per_digit: float,
-        fixed_bits: float,
+        full_detail: int,
+        bits_of: Callable[[Int[np.ndarray, " n"]], float],
     ) -> Int[np.ndarray, " n"]:
-        """Detail of each frame: as generous as `fixed_bits` and the digits of these details allow."""
+        """Detail of each frame, at most `full_detail`: as generous as the budget allows, or none at all.
+
+        `bits_of` says what the packet costs at these details.
+        """
         budget = len(share) * self._bits_per_frame + self._reservoir
-        full = len(digits) - 1
-        detail = np.zeros(len(share), np.int32)
         for trial in range(NUM_TRIALS):
             generosity = MOST_GENEROUS * (1.0 - trial / NUM_TRIALS)
-            candidate = np.floor(np.minimum(share * generosity, 1.0) * full + 0.5).astype(np.int32)
-            if fixed_bits + bits_per_digit * float(digits[candidate].sum()) <= budget:
-                detail = candidate
-                break
-        return detail
+            detail = np.floor(np.minimum(share * generosity, 1.0) * full_detail + 0.5).astype(np.int32)
+            if bits_of(detail) <= budget:
+                return detail
+        return np.zeros(len(share), np.int32)
 
     def spent(self, num_frames: int, bits: float) -> None:
         """Account for a packet."""

@@ -85,7 +85,7 @@ class TokenCodec:
     ) -> Int[np.ndarray, "*channels frames codebooks"]:
         """The integers of a recording as one array, for language models; (channels, samples) gives a channel axis.
 
-        Columns: what `symbol_sizes` names. Those of side information come first, then the quantiser's digits.
+        Columns: those of `codebook_sizes`. Those of side information come first, then the quantiser's digits.
 
         Raises:
             InputError: as `encode`.
@@ -120,7 +120,7 @@ class TokenCodec:
         channels = array[None] if array.ndim == 2 else array
         num_side = len(self._networks.symbol_levels)
         audio = self.synthesize(
-            Tokens(channels[..., :num_side].astype(np.int32), channels[..., num_side:].astype(np.int32)),
+            Tokens(channels[..., :num_side], channels[..., num_side:]),
             max(channels.shape[1] - 1, 0) * self._networks.hop_length,
             self.sample_rate,
             num_steps=self.default_num_steps if num_steps is None else num_steps,
@@ -181,9 +181,13 @@ class TokenCodec:
         own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
         output = np.empty((len(tokens.codes), num_samples), np.float32)
         for channel, (symbols, codes) in enumerate(zip(tokens.side, tokens.codes, strict=True)):
+            try:
+                side = self._networks.side_of_symbols(symbols.astype(np.int32))
+            except ValueError as error:
+                raise InputError(f"tokens.side cannot be decoded: {error}") from None
             samples = self._networks.decode(
-                self._networks.side_of_symbols(symbols),
-                codes,
+                side,
+                codes.astype(np.int32),
                 jax.random.fold_in(jax.random.key(seed), channel),
                 num_samples=own_samples,
                 num_steps=num_steps,

@@ -75,9 +75,9 @@ class BlockGainShapeConfig(Config):
 
     @model_validator(mode="after")
     def _default_is_served(self) -> "BlockGainShapeConfig":
-        highest = self.operating_points[-1].bits_per_second
-        if self.default_bits_per_second > highest:
-            raise ValueError(f"default_bits_per_second must not exceed {highest}, the highest operating point's")
+        lowest, highest = (self.operating_points[index].bits_per_second for index in (0, -1))
+        if not lowest <= self.default_bits_per_second <= highest:
+            raise ValueError(f"default_bits_per_second must lie in {lowest} ... {highest}, between operating points")
         return self
 
     @field_validator("operating_points")

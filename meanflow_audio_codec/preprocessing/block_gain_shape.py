@@ -133,16 +133,17 @@ class BlockGainShapeNormalizer:
         """Side information as every decoder knows it, to the last bit.
 
         Raises:
-            ValueError: not a whole number of blocks, or several operating points.
+            ValueError: not a whole number of blocks, or a block of several operating points.
         """
-        if len(symbols) == 0:
-            return symbols
-        num_bands = self.config.num_bands
-        point = int(symbols[0, num_bands + POINT])
-        if (symbols[:, num_bands + POINT] != point).any():
-            raise ValueError("symbols of several operating points cannot be decoded at once")
-        gains = self.transform.gains(symbols[:, :num_bands], point)
-        return np.concatenate([gains, symbols[:, num_bands:]], axis=1).astype(np.int32)
+        num_bands, block_frames = self.config.num_bands, self.config.block_frames
+        points = symbols[:, num_bands + POINT]
+        if (points != np.repeat(points[::block_frames], block_frames)[: len(points)]).any():
+            raise ValueError(f"the {block_frames} frames of a block must have one operating point")
+        side = symbols.astype(np.int32)
+        for point in np.unique(points):
+            rows = points == point
+            side[rows, :num_bands] = self.transform.gains(symbols[rows, :num_bands], int(point))
+        return side
 
     def divide(self, tokens: Float[Array, "*b n bins"], side: Int[Array, "*b n s"]) -> Float[Array, "*b n bins"]:
         """Coefficients divided by the decoded gains of their bands."""

@@ -50,7 +50,7 @@ def build_experiment(
     """Read the data's shape, fit the normaliser (unless its state is given, on resuming), initialise the networks.
 
     Raises:
-        InputError: the data cannot be found, or its labels do not fit the configuration.
+        InputError: the data cannot be found, or its labels or lengths do not fit the configuration.
     """
     training = config.training
     training_data, validation_data = (
@@ -76,6 +76,13 @@ def build_experiment(
             raise InputError(
                 f"segment_tokens is {config.segment_tokens}, but a crop has {tokenizer.spec.num_tokens} tokens: "
                 "raise dataset.crop_samples"
+            )
+    if isinstance(config.normalization, BlockGainShapeConfig):
+        num_tokens, block_frames = segment_tokenizer.spec.num_tokens, config.normalization.block_frames
+        if num_tokens % block_frames:
+            raise InputError(
+                f"{num_tokens} frames are trained on at once, no whole number of blocks of {block_frames}: "
+                "choose dataset.crop_samples such that crop_samples / hop_length + 1 is one"
             )
     if normalizer_state is None:
         normalizer_state = {}
