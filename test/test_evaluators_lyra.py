@@ -9,7 +9,7 @@ from meanflow_audio_codec.evaluators.lyra import code_with_lyra, find_lyra
 
 @pytest.mark.parametrize("rate", [0.0, 3.1, 9.4, 100.0])
 def test_rates_that_are_no_whole_number_of_stages_are_refused(rate):
-    with pytest.raises(InputError, match="multiples of 0.2 up to 9.2"):
+    with pytest.raises(InputError, match=r"multiples of 0\.2 up to 9\.2"):
         code_with_lyra(np.zeros(320, np.float32), 16_000, rate)
 
 
@@ -19,5 +19,5 @@ def test_a_folder_without_the_networks_is_named(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="set LYRA_DIR"):
         find_lyra()
     monkeypatch.setenv("LYRA_DIR", str(tmp_path))
-    with pytest.raises(InputError, match="soundstream_encoder.tflite"):
+    with pytest.raises(InputError, match=r"soundstream_encoder\.tflite"):
         find_lyra()

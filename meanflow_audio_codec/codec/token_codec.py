@@ -49,6 +49,16 @@ class TokenCodec:
         return self._pretrained.method.default_num_steps
 
     @property
+    def hop_length(self) -> int:
+        """Samples from frame to frame, at the model's rate."""
+        return self._networks.hop_length
+
+    @property
+    def num_bins(self) -> int:
+        """MDCT coefficients of a frame."""
+        return self._networks.num_bins
+
+    @property
     def frames_per_second(self) -> float:
         """Frames that a second of audio is coded in."""
         return self.sample_rate / self._networks.hop_length
