@@ -10,11 +10,15 @@ from meanflow_audio_codec.errors import InputError
 
 
 class GainColumns(NamedTuple):
-    """Which columns of side information are gains: the first `count`, in steps of `step_db`, of `num_levels`."""
+    """Which columns of side information are gains: the first `count`, in steps of `step_db`, of `num_levels`.
+
+    `detail` is the column that says how many digits a frame has, if there is one.
+    """
 
     count: int
     step_db: float
     num_levels: int
+    detail: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Concealment:
         side, codes = side.copy(), codes.copy()
         side[lost] = side[nearest]
         side[lost, columns] = np.maximum(np.rint(faded), 0).astype(side.dtype)
+        if gains.detail is not None:  # no digits, and the networks are told so
+            side[lost[distance > self.repeat], gains.detail] = 0
         codes[lost] = np.where((distance <= self.repeat)[:, None], codes[nearest], middle_codes)
         return side, codes
 

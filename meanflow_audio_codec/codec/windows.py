@@ -20,7 +20,7 @@ from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtCo
 from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.block_gain_shape import DETAIL, BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB
 from meanflow_audio_codec.preprocessing.gain_shape import GainShapeNormalizer
 from meanflow_audio_codec.preprocessing.mdct import imdct, mdct
@@ -145,7 +145,8 @@ class WindowedNetworks:
         """Which side values are gains; none for a model without side information."""
         match self._pretrained.normalizer:
             case BlockGainShapeNormalizer() as blocks:
-                return GainColumns(blocks.config.num_bands, GAIN_UNIT_DB, blocks.transform.num_gains)
+                num_bands = blocks.config.num_bands
+                return GainColumns(num_bands, GAIN_UNIT_DB, blocks.transform.num_gains, num_bands + DETAIL)
             case GainShapeNormalizer() as bands:
                 return GainColumns(bands.num_bands, bands.step_db, len(bands.log2_gains))
             case _:
