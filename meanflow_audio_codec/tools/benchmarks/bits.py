@@ -48,7 +48,7 @@ def main() -> None:
     envelope = order_0_envelope(codec, _clips(codec, folder, "train"), clips) / seconds
     codes = BASELINE_DIGITS * np.log2(5) * frames_per_second
     sys.stdout.write(
-        "| what | envelope | detail | codes | together | digits per frame | their entropy of uniform | digital silence |\n"
+        "| what | envelope | detail | codes | together | digits per frame | of uniform | digital silence |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
         f"| order 0: {BASELINE_STEP_DB:g} dB, {BASELINE_DIGITS} digits | {envelope:.0f} | | {codes:.0f} | "
         f"{envelope + codes:.0f} | {BASELINE_DIGITS} | | |\n"
