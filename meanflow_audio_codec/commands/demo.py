@@ -6,7 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meanflow_audio_codec.commands.shared_arguments import add_force, add_json, add_model, check_output, write_bytes
+from meanflow_audio_codec.commands.shared_arguments import (
+    add_bitrate,
+    add_force,
+    add_json,
+    add_model,
+    check_output,
+    write_bytes,
+)
 from meanflow_audio_codec.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", type=Path, nargs="*", help="audio files (default: a built-in example recording)")
     parser.add_argument("--output-dir", type=Path, default=Path("meanflow-demo"), help="default: meanflow-demo")
     add_model(parser)
+    add_bitrate(parser)
     parser.add_argument("--num-steps", type=int, default=1, help="network evaluations (default 1)")
     parser.add_argument("--temperature", type=float, help="of the first decoding (default: the model's)")
     parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
@@ -88,9 +96,12 @@ def _run_one(
     temperature = codec.default_temperature if arguments.temperature is None else arguments.temperature
     seconds = audio.shape[1] / sample_rate
     # The first pass compiles; the second is timed.
-    codec.decode(codec.encode(audio, sample_rate), num_steps=arguments.num_steps, temperature=temperature)
+    bitrate = arguments.bitrate
+    codec.decode(
+        codec.encode(audio, sample_rate, bitrate=bitrate), num_steps=arguments.num_steps, temperature=temperature
+    )
     start = time.perf_counter()
-    data = codec.encode(audio, sample_rate)
+    data = codec.encode(audio, sample_rate, bitrate=bitrate)
     encoded = time.perf_counter()
     decoded, _ = codec.decode(data, num_steps=arguments.num_steps, seed=arguments.seed, temperature=temperature)
     done = time.perf_counter()

@@ -1,8 +1,8 @@
 """Cells of the study decoded with several numbers of evaluations, scored by metrics that the study leaves out.
 
-Command: `python -m meanflow_audio_codec.tools.benchmarks.flow_comparison MODEL:1 OTHER_MODEL:8,32 --data-dir DATA`, where
-the models are folders of codec cells for speech, of the same rate. Every system codes the same 4 s of the same
-recordings of the test split.
+Command: `python -m meanflow_audio_codec.tools.benchmarks.flow_comparison MODEL:1 OTHER:8,32 --data-dir DATA`, where the
+models are folders of codec cells for speech, of the same rate. Every system codes the same 4 s of the same recordings
+of the test split.
 """
 
 import argparse
