@@ -71,7 +71,7 @@ class Codec(TokenCodec):
         """The bytes of a .mfc file.
 
         `audio` is float in [-1, 1], of shape (channels, samples) or (samples,): NumPy, JAX or PyTorch; `sample_rate` in
-        Hz; `bitrate` in kbit/s of payload and channel, which is kept to on average; `tags` are texts to keep with it.
+        Hz; `bitrate` in kbit/s of payload, all channels together, which is kept to on average; `tags` are texts to keep with it.
 
         Raises:
             InputError: no samples, NaN or infinite samples, a wrong shape, a rate, a channel count, a bit rate or a
@@ -172,7 +172,7 @@ class Codec(TokenCodec):
         return StreamingEncoder(
             self._networks,
             self.packet_coder,
-            rate=BitRate(self._networks, bitrate),
+            rate=BitRate(self._networks, bitrate, channels),
             model_rate=self.sample_rate,
             sample_rate=rate,
             channels=channels,

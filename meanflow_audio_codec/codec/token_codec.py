@@ -154,7 +154,7 @@ class TokenCodec:
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
         self._check_packet_layout(len(channels), frames_per_packet)
-        rate = BitRate(self._networks, bitrate)
+        rate = BitRate(self._networks, bitrate, len(channels))
         num_frames = self.num_frames(channels.shape[1], sample_rate)
         core = encoder_core_frames(frames_per_packet, num_frames)
         coded = []

@@ -20,7 +20,7 @@ def add_bitrate(parser: argparse.ArgumentParser) -> None:
         "--bitrate",
         type=float,
         metavar="KBPS",
-        help="kbit/s of payload and channel (default: the model's; some models have one rate only)",
+        help="kbit/s of payload, all channels together (default: the model's; some models have one rate only)",
     )
 
 
