@@ -12,6 +12,7 @@ from tiny_models import RATE, codec_folder, other_name_codec, sound, tiny_codec
 
 from meanflow_audio_codec.__main__ import main
 from meanflow_audio_codec.codec.container import read_stream
+from meanflow_audio_codec.datasets.recording_writer import to_int16
 
 TAGS = {"title": "Röslein", "artist": "S. Ω", "comment": "two\nlines", "date": "2026", "tracknumber": "3"}
 
@@ -67,6 +68,19 @@ def test_a_folder_is_encoded_and_decoded_with_its_tree(folder, capsys, jobs):
         assert [done["output"] for done in json.loads(out)["done"]] == ["decoded/a.flac", "decoded/deep/er/b.flac"]
         with soundfile.SoundFile("decoded/a.flac") as decoded:
             assert decoded.copy_metadata().items() >= TAGS.items()
+
+
+def test_a_long_file_among_others_has_the_bytes_of_the_codec(folder, capsys):
+    """More than one packet, and no bar of its own beside that of the batch."""
+    samples = sound(15 * RATE)
+    soundfile.write("in/long.wav", samples, RATE, subtype="FLOAT")
+    code, out, _ = run(capsys, "encode", "in/a.wav", "in/long.wav", "coded")
+    assert (code, out.startswith("2 encoded, 0 failed; 15.2 s of audio")) == (0, True)
+    data = Path("coded/long.mfc").read_bytes()
+    assert data == tiny_codec().encode(samples, RATE)
+    assert run(capsys, "decode", "coded", "decoded")[0] == 0
+    decoded = soundfile.read("decoded/long.wav", dtype="int16")[0]
+    np.testing.assert_array_equal(decoded, to_int16(tiny_codec().decode(data)[0][0]))
 
 
 def test_what_exists_is_skipped_and_counted(folder, capsys):

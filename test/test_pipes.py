@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from tiny_models import RATE, codec_folder, sound, tiny_codec
 
-from meanflow_audio_codec.codec.container import read_stream
-from meanflow_audio_codec.datasets.audio_files import read_open_recording, to_int16
+from meanflow_audio_codec.codec.container import read_stream, write_stream
+from meanflow_audio_codec.datasets.recording_reader import opened_recording
+from meanflow_audio_codec.datasets.recording_writer import to_int16
 from meanflow_audio_codec.datasets.wav_length import repair_wav_length
 from meanflow_audio_codec.errors import InputError
 
@@ -51,9 +52,10 @@ FFMPEG = wav(UNKNOWN, UNKNOWN, before=LIST)
 def test_a_wav_of_unknown_length_is_read_whole(data):
     file = io.BytesIO(data)
     repair_wav_length(file)
-    recording = read_open_recording(file, "it")
-    np.testing.assert_array_equal(recording.audio[0], SAMPLES / np.float32(32768))
-    assert recording.sample_rate == RATE
+    with opened_recording(file, "it") as recording:
+        assert (recording.channels, recording.num_samples, recording.sample_rate) == (1, len(SAMPLES), RATE)
+        (block,) = recording.blocks()
+    np.testing.assert_array_equal(block[0], SAMPLES / np.float32(32768))
 
 
 def test_a_wav_that_is_empty_stays_empty():
@@ -62,8 +64,8 @@ def test_a_wav_that_is_empty_stays_empty():
     file = io.BytesIO(empty)
     repair_wav_length(file)
     assert file.getvalue() == empty
-    with pytest.raises(InputError, match="it holds no samples"):
-        read_open_recording(file, "it")
+    with pytest.raises(InputError, match="it holds no samples"), opened_recording(file, "it"):
+        pass
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"fLaC" + bytes(99), wav(0, 0)[:30]])
@@ -119,6 +121,40 @@ def test_a_reader_that_goes_away_leaves_no_traceback(tmp_path):
     assert info.wait() == 1
     assert info.stderr.read() == b""
     info.stderr.close()
+
+
+def test_a_reader_of_sound_that_goes_away_leaves_no_traceback():
+    """The sound is longer than the pipe's buffer, so that writing it fails."""
+    decode = program("decode", "-", "-", "--model", str(codec_folder()))
+    assert decode.stdin is not None
+    assert decode.stdout is not None
+    assert decode.stderr is not None
+    decode.stdout.close()
+    decode.stdin.write(tiny_codec().encode(sound(10 * RATE), RATE))
+    decode.stdin.close()
+    assert decode.wait() == 1
+    assert decode.stderr.read() == b""
+    decode.stderr.close()
+
+
+@pytest.mark.parametrize("damage", ["nan", "payload"])
+def test_damage_that_is_found_late_writes_nothing_into_a_pipe(damage):
+    """NaN in the last block of a recording, or a last packet that is right in all checksums but does not decode."""
+    audio = sound(40 * RATE)
+    if damage == "nan":
+        audio[-1] = np.nan
+        file = io.BytesIO()
+        soundfile.write(file, audio, RATE, format="WAV", subtype="FLOAT")
+        command, content, message = "encode", file.getvalue(), b"NaN or infinite"
+    else:
+        header, tags, num_samples, packets = read_stream(tiny_codec().encode(audio, RATE))
+        packets[-1] = packets[-1]._replace(payload=packets[-1].payload + b"\1")
+        command, content, message = "decode", write_stream(header, num_samples, packets, tags), b"corrupt"
+    coding = program(command, "-", "-", "--model", str(codec_folder()))
+    out, err = coding.communicate(content)
+    assert (coding.returncode, out) == (2, b"")
+    assert message in err
+    assert err.count(b"\n") == 1
 
 
 def test_damage_in_a_pipe_is_one_line_and_writes_nothing():

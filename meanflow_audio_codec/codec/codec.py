@@ -80,16 +80,29 @@ class Codec(TokenCodec):
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
         tokens = self.analyze(channels, sample_rate, bitrate=bitrate, frames_per_packet=frames_per_packet)
         packets = self.encode_packets(tokens, frames_per_packet)
-        header = Header(
-            model=self.name,
-            weights_hash=self._pretrained.weights_hash,
+        header = self.header(
             sample_rate=sample_rate,
             channels=len(channels),
             frames_per_packet=frames_per_packet,
-            # Known as soon as the first packet is, so that a stream can be written before its end is known.
-            noise_seed=zlib.crc32(packets[0].payload),
+            first_payload=packets[0].payload,
         )
         return write_stream(header, channels.shape[1], packets, tags)
+
+    def header(self, *, sample_rate: int, channels: int, frames_per_packet: int, first_payload: bytes) -> Header:
+        """The header of a file of this model.
+
+        Raises:
+            BitstreamError: a number that a file cannot hold.
+        """
+        return Header(
+            model=self.name,
+            weights_hash=self._pretrained.weights_hash,
+            sample_rate=sample_rate,
+            channels=channels,
+            frames_per_packet=frames_per_packet,
+            # Known as soon as the first packet is, so that a stream can be written before its end is known.
+            noise_seed=zlib.crc32(first_payload),
+        )
 
     def decode(
         self,

@@ -101,7 +101,6 @@ class _Part:
 
     def __init__(self, codec: Codec, reader: SeekableReader, first: int, last: int, num_frames: int) -> None:
         self._networks: WindowedNetworks = codec._networks
-        self._model = codec._pretrained.model
         self._first, self._last = first, last
         self._core = core_frames(num_frames)
         # The same windows as in decoding the whole, hence the same samples to the last bit.
@@ -127,15 +126,14 @@ class _Part:
         side, output = networks.side_of_symbols(self._tokens.side[channel]), []
         for window in self._windows:
             start = window * self._core - context.past
-            samples = networks._decode(
-                self._model,
+            samples = networks.decode_samples(
                 _cut(side, start - self._base, length),
                 _cut(self._tokens.codes[channel], start - self._base, length, networks.silent_codes),
                 key,
-                np.int32(start),
-                np.float32(temperature),
+                start,
                 num_steps=num_steps,
+                temperature=temperature,
             )
-            output.append(np.asarray(samples))
+            output.append(samples)
         skipped = self._first - self._windows.start * self._core * networks.hop_length
         return np.concatenate(output)[skipped:][: self._last - self._first]

@@ -201,6 +201,29 @@ class WindowedNetworks:
             )
         )
 
+    def decode_samples(
+        self,
+        side: Int[np.ndarray, "window s"],
+        codes: Int[np.ndarray, "window q"],
+        key: PRNGKeyArray,
+        first_frame: int,
+        *,
+        num_steps: int,
+        temperature: float,
+    ) -> Float[np.ndarray, " samples"]:
+        """Samples between the core frames of one window, whose context begins with `first_frame`."""
+        return np.asarray(
+            self._decode(
+                self._pretrained.model,
+                side,
+                codes,
+                key,
+                np.int32(first_frame),
+                np.float32(temperature),
+                num_steps=num_steps,
+            )
+        )
+
     def synthesize(self, coefficients: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:
         """Samples of the blocks between consecutive frames: one block fewer than frames."""
         length = (len(coefficients) - 1) * self.hop_length
@@ -237,17 +260,16 @@ class WindowedNetworks:
         output = np.empty(num_samples, np.float32)
         for first in range(0, num_frames - 1, core):
             start, length = first - context.past, core + 1 + context.past + context.future
-            samples = self._decode(
-                self._pretrained.model,
+            samples = self.decode_samples(
                 _cut(side, start, length),
                 _cut(codes, start, length, self.silent_codes),
                 key,
-                np.int32(start),
-                np.float32(temperature),
+                start,
                 num_steps=num_steps,
+                temperature=temperature,
             )
             part = output[first * self.hop_length : (first + core) * self.hop_length]
-            part[:] = np.asarray(samples)[: len(part)]
+            part[:] = samples[: len(part)]
         return output
 
     def _encode_window(

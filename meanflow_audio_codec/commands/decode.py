@@ -1,22 +1,21 @@
 """`meanflow-codec decode`: .mfc files to audio files."""
 
 import argparse
-import io
 import json
 import sys
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
+from meanflow_audio_codec.commands.codec_worker import CodecWorker
 from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
+from meanflow_audio_codec.commands.recording_progress import recording_progress
 from meanflow_audio_codec.commands.shared_arguments import add_decoding, add_force, add_json, add_model
-from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, write_standard_output
+from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from meanflow_audio_codec.codec.codec import Codec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from meanflow_audio_codec.codec.decoding_options import check_decoding_options
     from meanflow_audio_codec.codec.length_limit import check_max_seconds
-    from meanflow_audio_codec.datasets.audio_files import WRITABLE_FORMATS
+    from meanflow_audio_codec.datasets.recording_writer import WRITABLE_FORMATS
 
     check_jobs(arguments.jobs)
     suffix = f".{arguments.format}"
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.inputs, arguments.output, input_suffixes=(".mfc",), suffix=suffix, force=arguments.force
         )
         return run_batch(plan, FileDecoder, arguments, "decoded")
-    figures = FileDecoder(arguments)(task)
+    figures = FileDecoder(arguments, shows_progress=True)(task)
     messages = sys.stderr if task.output == STANDARD_STREAM else sys.stdout
     if arguments.json:
         print(json.dumps(figures), file=messages)
@@ -68,21 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class FileDecoder:
-    """Decodes files with one model and one set of options."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._arguments = arguments
-
-    @cached_property
-    def _codec(self) -> "Codec":
-        from meanflow_audio_codec.codec.codec import Codec
-
-        return Codec.from_pretrained(self._arguments.model)
-
-    def prepare(self) -> None:
-        """Load the model."""
-        _ = self._codec
+class FileDecoder(CodecWorker):
+    """Decodes files with one model and one set of options, in memory that does not grow with them."""
 
     def __call__(self, task: FileTask) -> dict[str, Any]:
         """Decode one file.
@@ -90,46 +76,76 @@ class FileDecoder:
         Raises:
             InputError: it is damaged, of another model or too long, or the output cannot be written.
         """
-        from meanflow_audio_codec.datasets.audio_files import audio_bytes, read_tags, write_audio
-
-        audio, sample_rate, tags = self._decode(task.input)
-        if task.output == STANDARD_STREAM:
-            content = audio_bytes(audio, sample_rate, suffix=f".{self._arguments.format}", tags=tags)
-            write_standard_output(content)
-            written = read_tags(io.BytesIO(content)) if tags else {}
-        else:
-            make_folder_of(task.output)
-            write_audio(task.output, audio, sample_rate, overwrite=self._arguments.force, tags=tags)
-            written = read_tags(task.output) if tags else {}
-        lost = sorted(tags.keys() - written.keys())
+        is_part = self.arguments.start or self.arguments.end is not None
+        with opened_input(task.input) as file:
+            decoded = self._part(file) if is_part else self._whole(file)
+            if task.output != STANDARD_STREAM:
+                make_folder_of(task.output)
+            written_tags = self._write(decoded, task.output)
+        lost = sorted(decoded.tags.keys() - written_tags.keys())
         if lost:
             print(f"{task.output}: its format could not keep the tag(s) {', '.join(lost)}", file=sys.stderr)
         return {
             "output": str(task.output),
-            "model": self._codec.name,
-            "channels": audio.shape[0],
-            "samples": audio.shape[1],
-            "sample_rate": sample_rate,
-            "seconds": audio.shape[1] / sample_rate,
-            "tags": tags,
+            "model": self.codec.name,
+            "channels": decoded.channels,
+            "samples": decoded.num_samples,
+            "sample_rate": decoded.sample_rate,
+            "seconds": decoded.num_samples / decoded.sample_rate,
+            "tags": decoded.tags,
         }
 
-    def _decode(self, path: Path) -> tuple["np.ndarray", int, dict[str, str]]:
-        from meanflow_audio_codec.codec.container import SeekableReader, StreamReader
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self.arguments, name) for name in ("num_steps", "seed", "temperature", "max_seconds")}
 
-        options = {name: getattr(self._arguments, name) for name in ("num_steps", "seed", "temperature", "max_seconds")}
-        with opened_input(path) as file:
-            # Damage is told before any model is loaded: in a part, that of the ends; else that of the whole file.
-            if self._arguments.start or self._arguments.end is not None:
-                seekable = SeekableReader(file)
-                from meanflow_audio_codec.codec.excerpt import decode_excerpt, sample_range
+    def _whole(self, file: IO[bytes]) -> "_Decoded":
+        """All of a file; any damage is told before a model is loaded."""
+        from meanflow_audio_codec.codec.container import CheckedFile
 
-                start, end = self._arguments.start, self._arguments.end
-                sample_range(start, end, seekable.trailer.num_samples, seekable.header.sample_rate)
-                audio, sample_rate = decode_excerpt(self._codec, seekable, start=start, end=end, **options)
-                return audio, sample_rate, seekable.tags
-            reader = StreamReader(file)
-            reader.check_rest()
+        checked = CheckedFile(file)
+        from meanflow_audio_codec.codec.file_streams import decode_file
+
+        header, blocks = checked.header, decode_file(self.codec, checked, **self._options)
+        return _Decoded(blocks, header.channels, checked.num_samples, header.sample_rate, checked.tags)
+
+    def _part(self, file: IO[bytes]) -> "_Decoded":
+        """The part from --start to --end; damage of the file's ends is told before a model is loaded."""
+        from meanflow_audio_codec.codec.container import SeekableReader
+
+        reader = SeekableReader(file)
+        from meanflow_audio_codec.codec.excerpt import decode_excerpt, sample_range
+
+        start, end = self.arguments.start, self.arguments.end
+        sample_range(start, end, reader.trailer.num_samples, reader.header.sample_rate)
+        audio, sample_rate = decode_excerpt(self.codec, reader, start=start, end=end, **self._options)
+        return _Decoded([audio], len(audio), audio.shape[1], sample_rate, reader.tags)
+
+    def _write(self, decoded: "_Decoded", output: Path) -> dict[str, str]:
+        """Write the output, and return the tags that it could keep."""
+        from meanflow_audio_codec.datasets.audio_tags import read_tags
+        from meanflow_audio_codec.datasets.recording_writer import recording_writer
+
+        to_pipe = output == STANDARD_STREAM
+        suffix, name = (f".{self.arguments.format}", "the audio") if to_pipe else (output.suffix.lower(), str(output))
+        rate, tags = decoded.sample_rate, decoded.tags
+        with (
+            recording_progress(decoded.num_samples / rate, shown=self.shows_progress) as advance,
+            opened_output(output) as file,
+        ):
+            with recording_writer(file, rate, decoded.channels, suffix=suffix, name=name, tags=tags) as writer:
+                for block in decoded.blocks:
+                    writer.write(block)
+                    advance(block.shape[1] / rate)
             file.seek(0)
-            audio, sample_rate = self._codec.decode(file.read(), **options)
-            return audio, sample_rate, reader.tags
+            return read_tags(file) if tags else {}
+
+
+class _Decoded(NamedTuple):
+    """A recording whose samples are decoded as they are asked for."""
+
+    blocks: "Iterable[np.ndarray]"
+    channels: int
+    num_samples: int
+    sample_rate: int
+    tags: dict[str, str]

@@ -3,19 +3,24 @@
 import argparse
 import json
 import sys
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
+from meanflow_audio_codec.commands.codec_worker import CodecWorker
 from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
-from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model, write_bytes
-from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, write_standard_output
+from meanflow_audio_codec.commands.recording_progress import recording_progress
+from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model
+from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
 from meanflow_audio_codec.errors import InputError
 
 if TYPE_CHECKING:
-    from meanflow_audio_codec.codec.codec import Codec
-    from meanflow_audio_codec.datasets.audio_files import Recording
+    import numpy as np
+
+    from meanflow_audio_codec.codec.file_streams import EncodedFile
+    from meanflow_audio_codec.datasets.recording_reader import RecordingReader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             force=arguments.force,
         )
         return run_batch(plan, FileEncoder, arguments, "encoded")
-    figures = FileEncoder(arguments)(task)
+    figures = FileEncoder(arguments, shows_progress=True)(task)
     messages = sys.stderr if task.output == STANDARD_STREAM else sys.stdout
     if arguments.json:
         print(json.dumps(figures), file=messages)
@@ -62,21 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class FileEncoder:
-    """Encodes files with one model."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._arguments = arguments
-
-    @cached_property
-    def _codec(self) -> "Codec":
-        from meanflow_audio_codec.codec.codec import Codec
-
-        return Codec.from_pretrained(self._arguments.model)
-
-    def prepare(self) -> None:
-        """Load the model."""
-        _ = self._codec
+class FileEncoder(CodecWorker):
+    """Encodes files with one model, in memory that does not grow with them."""
 
     def __call__(self, task: FileTask) -> dict[str, Any]:
         """Encode one file.
@@ -84,34 +76,70 @@ class FileEncoder:
         Raises:
             InputError: it cannot be read or is no audio, or the output cannot be written.
         """
-        recording = _read(task.input)
-        tags = _storable(recording.tags | _given_tags(self._arguments.tag), task.input)
-        data = self._codec.encode(recording.audio, recording.sample_rate, bitrate=self._arguments.bitrate, tags=tags)
-        if task.output == STANDARD_STREAM:
-            write_standard_output(data)
-        else:
-            make_folder_of(task.output)
-            write_bytes(task.output, data)
-        seconds = recording.audio.shape[1] / recording.sample_rate
+        with _opened(task.input) as recording:
+            tags = _storable(recording.tags | _given_tags(self.arguments.tag), task.input)
+            if recording.is_floating_point:
+                # Only these can hold samples to refuse, which is better told before the work than behind it.
+                _check_samples(recording)
+            encoded = self._encode(recording, task.output, tags)
+        seconds = encoded.num_samples / recording.sample_rate
         return {
             "output": str(task.output),
-            "model": self._codec.name,
+            "model": self.codec.name,
             "seconds": seconds,
-            "file_bytes": len(data),
-            "bits_per_second": self._codec.bits(data) / seconds,
+            "file_bytes": encoded.file_bytes,
+            "bits_per_second": encoded.payload_bits / seconds,
             "tags": tags,
         }
 
+    def _encode(self, recording: "RecordingReader", output: Path, tags: dict[str, str]) -> "EncodedFile":
+        from meanflow_audio_codec.codec.file_streams import encode_file
 
-def _read(path: Path) -> "Recording":
-    from meanflow_audio_codec.datasets.audio_files import read_open_recording, read_recording
+        codec, rate = self.codec, recording.sample_rate
+        if output != STANDARD_STREAM:
+            make_folder_of(output)
+        with (
+            recording_progress(recording.num_samples / rate, shown=self.shows_progress) as advance,
+            opened_output(output) as file,
+        ):
+            blocks = _counted(recording.blocks(), rate, advance)
+            return encode_file(codec, blocks, rate, file, bitrate=self.arguments.bitrate, tags=tags)
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[RecordingReader]":
+    from meanflow_audio_codec.datasets.recording_reader import opened_recording
     from meanflow_audio_codec.datasets.wav_length import repair_wav_length
 
     if path != STANDARD_STREAM:
-        return read_recording(path)
+        with opened_recording(path, str(path)) as recording:
+            yield recording
+        return
     with opened_input(path) as file:
         repair_wav_length(file)
-        return read_open_recording(file, "standard input")
+        with opened_recording(file, "standard input") as recording:
+            yield recording
+
+
+def _check_samples(recording: "RecordingReader") -> None:
+    """Read all of it for its samples' sizes alone.
+
+    Raises:
+        InputError: some are NaN, infinite, or far beyond full scale.
+    """
+    from meanflow_audio_codec.codec.audio_input import as_channels
+
+    for block in recording.blocks():
+        as_channels(block)
+
+
+def _counted(
+    blocks: "Iterable[np.ndarray]", sample_rate: int, advance: Callable[[float], None]
+) -> "Iterator[np.ndarray]":
+    """The blocks, each told of when the next one is asked for."""
+    for block in blocks:
+        yield block
+        advance(block.shape[1] / sample_rate)
 
 
 def _given_tags(given: list[str]) -> dict[str, str]:

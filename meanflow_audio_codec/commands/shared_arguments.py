@@ -1,11 +1,10 @@
 """Arguments that several commands take, with one meaning everywhere."""
 
 import argparse
-import contextlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from meanflow_audio_codec.commands.standard_streams import opened_output
 from meanflow_audio_codec.errors import InputError
 
 
@@ -62,32 +61,11 @@ def check_output(path: Path, suffixes: Iterable[str], force: bool) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of an input file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def write_bytes(path: Path, content: bytes) -> None:
     """Write an output file whole or not at all.
 
     Raises:
         InputError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with opened_output(path) as file:
+        file.write(content)

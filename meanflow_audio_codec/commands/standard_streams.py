@@ -1,6 +1,7 @@
 """`-` for standard input and output, so that commands can stand in a pipe."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -8,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from meanflow_audio_codec.datasets.complete_file import complete_file
 from meanflow_audio_codec.errors import InputError
 
 STANDARD_STREAM = Path("-")
-# Input from a pipe is kept in memory up to this size, and in a temporary file beyond it.
+# What comes from a pipe or goes into one is kept in memory up to this size, and in a temporary file beyond it.
 SPOOL_BYTES = 64 << 20
 _PIECE = 1 << 16
 
@@ -52,10 +54,25 @@ def check_standard_output() -> None:
         raise InputError("-: standard output is a terminal; redirect it to a file or into another program")
 
 
-def write_standard_output(content: bytes) -> None:
-    """Write all bytes."""
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+@contextmanager
+def opened_output(path: Path) -> Iterator[IO[bytes]]:
+    """A seekable file that takes its name, or goes to standard output, once the block ends without an error.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if path == STANDARD_STREAM:
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            yield spool
+            spool.seek(0)
+            shutil.copyfileobj(spool, sys.stdout.buffer, _PIECE)
+            sys.stdout.buffer.flush()
+        return
+    try:
+        with complete_file(path) as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def silence_standard_output() -> None:

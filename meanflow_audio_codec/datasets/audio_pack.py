@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int16
 
-from meanflow_audio_codec.datasets.audio_files import INT16_SCALE, read_audio, to_int16
+from meanflow_audio_codec.datasets.audio_files import read_audio
 from meanflow_audio_codec.datasets.audio_sources import AudioSource
+from meanflow_audio_codec.datasets.recording_writer import INT16_SCALE, to_int16
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.resampling import resample
 

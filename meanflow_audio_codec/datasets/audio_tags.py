@@ -29,3 +29,11 @@ def set_tags(sound: Any, tags: Mapping[str, str]) -> None:
     for name in TAG_NAMES:
         if name in tags:
             setattr(sound, name, tags[name])
+
+
+def read_tags(source: Any) -> dict[str, str]:
+    """The texts of an audio file that can be read, from its path or from a seekable binary file."""
+    import soundfile
+
+    with soundfile.SoundFile(source) as sound:
+        return tags_of(sound)

@@ -1,6 +1,7 @@
 """The .mfc file: documentation/implementation/file_format.md describes it byte by byte."""
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
+from meanflow_audio_codec.codec.container.checked_file import CheckedFile
 from meanflow_audio_codec.codec.container.header import Header
 from meanflow_audio_codec.codec.container.packet import Packet
 from meanflow_audio_codec.codec.container.seekable_reader import SeekableReader
@@ -10,6 +11,7 @@ from meanflow_audio_codec.codec.container.stream_writer import StreamWriter
 
 __all__ = [
     "BitstreamError",
+    "CheckedFile",
     "Header",
     "Packet",
     "SeekableReader",

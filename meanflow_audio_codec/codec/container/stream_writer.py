@@ -35,6 +35,11 @@ class StreamWriter:
         if tag_content:
             self._write(TAGS, tag_content)
 
+    @property
+    def position(self) -> int:
+        """Bytes written so far; at the end, the size of the file."""
+        return self._position
+
     def write_packet(self, packet: Packet) -> None:
         """Append a packet: slice of time by slice of time, in each one packet per channel.
 
