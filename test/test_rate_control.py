@@ -130,9 +130,9 @@ def test_packets_without_frames_change_nothing():
 def test_a_rate_is_served_by_its_point_or_the_one_above():
     points = (1_500, 3_000, 6_000, 12_000)
     for index, point in enumerate(points):
-        assert operating_point_for(point, points) == index
+        assert operating_point_for(float(point), points) == index
         assert operating_point_for(1.09 * point, points) == index
         assert operating_point_for(1.2 * point, points) == min(index + 1, 3)
-    assert operating_point_for(900, points) == 0
+    assert operating_point_for(900.0, points) == 0
     rates = np.linspace(900, 12_000, 200)
-    assert (np.diff([operating_point_for(rate, points) for rate in rates]) >= 0).all()
+    assert (np.diff([operating_point_for(float(rate), points) for rate in rates]) >= 0).all()

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -131,7 +132,7 @@ def scalable_normalizer() -> TokenNormalizer:
     config = scalable_config()
     assert isinstance(config.normalization, BlockGainShapeConfig)
     tokenizer = build_tokenizer(config.tokenizer, AUDIO)
-    batch = tokenizer.tokenize(np.stack([sound(8_000, seed) for seed in range(4)]))
+    batch = tokenizer.tokenize(jnp.asarray([sound(8_000, seed) for seed in range(4)]))
     basis = fit_band_basis([batch], config.normalization, HOP, RATE)
     return build_normalizer(config.normalization, tokenizer.spec, AUDIO, {"basis": list(basis)})
 

@@ -77,7 +77,7 @@ class BlockEnvelopeCoder:
     @classmethod
     def fit(
         cls,
-        packets_of_points: Sequence[Sequence[Int[np.ndarray, "n s"]]],
+        packets_of_points: Sequence[Sequence[Int[np.ndarray, "_ s"]]],
         levels: tuple[int, ...],
         block_frames: int,
         digits: Int[np.ndarray, "points detail"],
