@@ -10,11 +10,14 @@ import jax.numpy as jnp
 import pytest
 
 from meanflow_audio_codec.codec.generation import _guided, sampling_guidance_scale
+from meanflow_audio_codec.codec.pretrained import PretrainedModel
+from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.models.build import build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 from meanflow_audio_codec.trainers import experiment as experiment_module
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
@@ -32,6 +35,22 @@ def loss_of(experiment: Experiment) -> LossFunction:
         experiment.method,
         experiment.config.training,
     )
+
+
+def networks_of(experiment: Experiment) -> WindowedNetworks:
+    """The networks as a codec runs them."""
+    pretrained = PretrainedModel(
+        name=experiment.config.name,
+        config=experiment.config,
+        signal=experiment.segment_signal,
+        tokenizer=experiment.segment_tokenizer,
+        normalizer=experiment.normalizer,
+        method=experiment.method,
+        model=experiment.model,
+        entropy={},
+        weights_hash=b"",
+    )
+    return WindowedNetworks(pretrained)
 
 
 def program(function: Callable[..., Any], *arguments: Any) -> str:
@@ -86,7 +105,7 @@ class Computation:
         batches = [source.batch(0) for source in (self.experiment.training_data, self.experiment.validation_data)]
         arrays = [array for batch in batches for array in batch if array is not None]
         contents = [part for array in arrays for part in (str(array.shape), array.tobytes())]
-        return digest(repr(self.experiment.normalizer), *contents)
+        return digest(repr(self.experiment.normalizer.state()), *contents)
 
     @cached_property
     def weights(self) -> str:
@@ -104,6 +123,8 @@ class Computation:
     def decoding(self) -> str:
         """Codes or labels to signals, with the method's own number of steps, temperature and guidance."""
         experiment, config = self.experiment, self.config
+        if isinstance(experiment.normalizer, BlockGainShapeNormalizer):
+            return self._decoding_of_a_stream
         method, normalizer = experiment.method, experiment.normalizer
         signal, label = self._example
         spec = experiment.segment_tokenizer.spec
@@ -129,6 +150,19 @@ class Computation:
 
         side = jnp.zeros((*shape, len(normalizer.side_levels)), jnp.int32)
         return program(decode, experiment.model, side, codes, jnp.zeros((*shape, spec.channels)))
+
+    @property
+    def _decoding_of_a_stream(self) -> str:
+        networks, num_frames = networks_of(self.experiment), 32
+        side = jnp.zeros((num_frames, len(networks.side_levels)), jnp.int32)
+        codes = jnp.zeros((num_frames, len(networks.code_levels)), jnp.int32)
+
+        def decode(model: CodecModel, *arguments: Any) -> jax.Array:
+            return networks._core_coefficients(model, *arguments, num_steps=self.experiment.method.default_num_steps)
+
+        temperature = jnp.float32(self.experiment.method.default_temperature)
+        place = jax.random.key(0), jnp.array(0), temperature
+        return program(decode, self.experiment.model, side, codes, *place) + str(temperature)
 
     @cached_property
     def loss(self) -> str:

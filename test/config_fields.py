@@ -23,10 +23,15 @@ def fields(model: type[Config], value: Config | None = None, prefix: str = "") -
     """Dotted paths of all fields that a class allows, or of those that one value of it has.
 
     Where a part may be of several classes, the class follows in brackets; `kind`, which only names it, is left out.
+    Of a tuple of parts, the path of the first has its number, 0.
     """
     for name, field in model.model_fields.items():
         classes = classes_in(field.annotation)
         part = getattr(value, name) if value is not None else None
+        if classes and get_origin(field.annotation) is tuple:  # of parts of one class: the first stands for all
+            (each,) = classes
+            yield from fields(each, part[0] if part else None, f"{prefix}{name}.0.")
+            continue
         for each in classes:
             path = f"{prefix}{name}[{each.__name__}]." if len(classes) > 1 else f"{prefix}{name}."
             if value is None or type(part) is each:

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
-from computation import Computation, changed_view, loss_of
+from computation import Computation, changed_view, loss_of, networks_of
 from config_fields import fields, other_values
 
+from meanflow_audio_codec.codec.packet_encoder import BitRate
 from meanflow_audio_codec.codec.pretrained import load_pretrained
 from meanflow_audio_codec.configs.data import AudioFolderConfig, GaussianConfig, SyntheticAudioConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
@@ -49,7 +50,14 @@ from meanflow_audio_codec.configs.networks import (
 )
 from meanflow_audio_codec.configs.serialization import apply_overrides
 from meanflow_audio_codec.configs.study import ARCHITECTURES, METHODS, TOKENIZATIONS, codec_cells
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, GainShapeConfig, MDCTConfig, ReshapeConfig
+from meanflow_audio_codec.configs.tokens import (
+    BlockGainShapeConfig,
+    ChannelStatisticsConfig,
+    GainShapeConfig,
+    MDCTConfig,
+    OperatingPointConfig,
+    ReshapeConfig,
+)
 from meanflow_audio_codec.datasets.synthetic import GaussianDataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.methods.base import Metrics
@@ -176,6 +184,24 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
         normalization=GainShapeConfig(num_bands=4),
         method=AutoencoderConfig(),
     ),
+    "several-rates": training(
+        dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=56),
+        tokenizer=MDCTConfig(hop_length=8),
+        normalization=BlockGainShapeConfig(
+            num_bands=4,
+            operating_points=(
+                OperatingPointConfig(bits_per_second=600, envelope_step_db=12.0, num_digits=1),
+                OperatingPointConfig(bits_per_second=1_200, envelope_step_db=6.0, num_digits=3),
+            ),
+            temperature_tilt=0.5,
+            default_bits_per_second=900,
+            fit_batches=2,
+        ),
+        encoder=EncoderConfig(architecture=CONVNEXT),
+        bottleneck=FSQConfig(levels=(5, 3, 3)),
+        prior=PriorConfig(architecture=CONVNEXT),
+        decoder=VelocityNetConfig(architecture=CONVNEXT, condition_width=4, num_time_frequencies=2),
+    ),
     "mlp": codec(
         MLP,
         dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=64),
@@ -201,16 +227,24 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
 def changed(config: ExperimentConfig, field: str) -> Computation | None:
     """The experiment with another valid value of this field; None if no other value fits the rest."""
     *parents, name = re.sub(r"\[\w+\]", "", field).split(".")
-    place = None
+    place = member = None
     if name.isdigit():
         place, name = int(name), parents.pop()
+    elif parents and parents[-1].isdigit():
+        place, member, name = int(parents.pop()), name, parents.pop()
     part: Any = config
     for parent in parents:
         part = getattr(part, parent)
     value, annotation = getattr(part, name), type(part).model_fields[name].annotation
-    candidates = other_values(value if place is None else value[place], annotation)
-    if place is not None:
-        candidates = ((*value[:place], each, *value[place + 1 :]) for each in candidates)
+    candidates: Iterator[Any]
+    if place is None:
+        candidates = other_values(value, annotation)
+    elif member is None:
+        candidates = ((*value[:place], each, *value[place + 1 :]) for each in other_values(value[place], annotation))
+    else:
+        items = [each.model_dump() for each in value]
+        others = other_values(items[place][member], type(value[place]).model_fields[member].annotation)
+        candidates = ([*items[:place], items[place] | {member: each}, *items[place + 1 :]] for each in others)
     for candidate in candidates:
         try:
             other = Computation(apply_overrides(config, [f"{'.'.join([*parents, name])}={json.dumps(candidate)}"]))
@@ -279,6 +313,22 @@ def test_the_loop_does_what_its_settings_say(tmp_path: Path, monkeypatch: pytest
     assert load_pretrained(tmp_path / "run" / "model").name == "some-name"
 
 
+def test_the_bit_rates_of_a_model_are_those_it_serves() -> None:
+    """Rates change no network and no loss, but what an encoder is allowed."""
+
+    def rate(*settings: str) -> tuple[float | None, int]:
+        config = apply_overrides(EXPERIMENTS["several-rates"], [*settings])
+        served = BitRate(networks_of(Computation(config).experiment))
+        return served.bits_per_second, served.point
+
+    points = [point.model_dump() for point in EXPERIMENTS["several-rates"].normalization.operating_points]
+    higher = json.dumps([points[0] | {"bits_per_second": 850}, points[1]])
+    assert rate() == (900.0, 1)
+    assert rate("normalization.default_bits_per_second=600") == (600.0, 0)
+    assert rate(f"normalization.operating_points={higher}") == (900.0, 0)
+
+
+RATES = test_the_bit_rates_of_a_model_are_those_it_serves
 LOOP = test_the_loop_does_what_its_settings_say
 # Which test shows what such a field does.
 SHOWN_BY: dict[str, Callable[..., None]] = {
@@ -288,6 +338,8 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "training.validation_batches": LOOP,
     "training.checkpoint_every": LOOP,
     "training.keep_checkpoints": LOOP,
+    "normalization[BlockGainShapeConfig].operating_points.0.bits_per_second": RATES,
+    "normalization[BlockGainShapeConfig].default_bits_per_second": RATES,
 }
 
 
@@ -309,6 +361,7 @@ def test_the_experiments_have_every_field_of_every_part() -> None:
         "prior.architecture[MixerConfig].token_width",
         "method[ImprovedMeanFlowConfig].guidance[GuidanceConfig].sampling_interval.1",
         "method[AdversarialConfig].discriminator.hop_lengths",
+        "normalization[BlockGainShapeConfig].operating_points.0.num_digits",
     } <= found
     assert set(SHOWN_BY) <= found
 

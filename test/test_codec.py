@@ -63,9 +63,9 @@ def test_silence_stays_where_it_is(codec, sample_rate):
 
 def test_channels_are_coded_apart_and_in_order(codec):
     left, right = sound(5_000, seed=1), sound(5_000, seed=2)
-    together = codec.tokenize(np.stack([left, right]), RATE)
+    together = codec.analyze(np.stack([left, right]), RATE)
     for channel, samples in enumerate((left, right)):
-        for ours, alone in zip(together, codec.tokenize(samples, RATE), strict=True):
+        for ours, alone in zip(together, codec.analyze(samples, RATE), strict=True):
             np.testing.assert_array_equal(ours[channel], alone[0])
 
 
@@ -110,7 +110,7 @@ def test_every_kind_of_floating_point_array_gives_the_same_bytes(codec):
 )
 def test_what_is_no_audio_is_refused(codec, audio, match):
     raises_one_line(lambda: codec.encode(audio, RATE), InputError, match)
-    raises_one_line(lambda: codec.tokenize(audio, RATE), InputError, match)
+    raises_one_line(lambda: codec.analyze(audio, RATE), InputError, match)
 
 
 @pytest.mark.parametrize("sample_rate", [0, -16_000, 10**6])
@@ -133,7 +133,7 @@ def test_impossible_sample_rates_are_refused(codec, sample_rate):
 def test_decoding_options_out_of_range_are_refused(codec, data, options, match):
     raises_one_line(lambda: codec.decode(data, **options), InputError, match)
     raises_one_line(
-        lambda: codec.detokenize(codec.tokenize(sound(8_000), RATE), 8_000, RATE, **options), InputError, match
+        lambda: codec.synthesize(codec.analyze(sound(8_000), RATE), 8_000, RATE, **options), InputError, match
     )
 
 
@@ -168,19 +168,19 @@ def test_temperature_zero_has_no_randomness(codec, data):
 
 def test_tokens_are_what_the_bytes_hold(codec):
     audio = np.stack([sound(6_000, seed, 11_025) for seed in range(2)])
-    tokens = codec.tokenize(audio, 11_025)
+    tokens = codec.analyze(audio, 11_025)
     data = codec.encode(audio, 11_025)
     stream = read_stream(data)
     assert codec.encode_packets(tokens) == stream.packets
     for ours, theirs in zip(codec.decode_packets(stream.header, stream.packets), tokens, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert tokens.codes.shape == (2, codec.num_frames(6_000, 11_025), 4)
-    decoded = codec.detokenize(tokens, 6_000, 11_025, seed=4, temperature=0.5)
+    decoded = codec.synthesize(tokens, 6_000, 11_025, seed=4, temperature=0.5)
     np.testing.assert_array_equal(decoded, codec.decode(data, seed=4, temperature=0.5)[0])
 
 
 def test_tokens_that_do_not_fit_are_refused(codec):
-    side, codes = codec.tokenize(sound(3_000), RATE)
+    side, codes = codec.analyze(sound(3_000), RATE)
     for tokens, match in (
         (Tokens(side[:, :-1], codes[:, :-1]), "must have shape"),
         (Tokens(side[..., :-1], codes), "tokens.side must have shape"),
@@ -188,8 +188,8 @@ def test_tokens_that_do_not_fit_are_refused(codec):
         (Tokens(side, codes + 5), "tokens.codes must lie in 0 ... 4"),
         (Tokens(side - 100, codes), "tokens.side must lie in 0"),
     ):
-        raises_one_line(lambda tokens=tokens: codec.detokenize(tokens, 3_000, RATE), InputError, match)
-    raises_one_line(lambda: codec.detokenize(Tokens(side, codes), 0, RATE), InputError, "must be positive")
+        raises_one_line(lambda tokens=tokens: codec.synthesize(tokens, 3_000, RATE), InputError, match)
+    raises_one_line(lambda: codec.synthesize(Tokens(side, codes), 0, RATE), InputError, "must be positive")
 
 
 def test_bits_are_the_payload(codec, data):
@@ -205,7 +205,7 @@ def test_recordings_of_several_packets_are_decoded(codec):
     # 12 s are 601 frames: one packet of 500 and one of 101 for each of the two channels.
     assert [packet.num_frames for packet in packets] == [500, 500, 101, 101]
     assert (header.frames_per_packet, num_samples) == (500, 12 * 8_000)
-    tokens = codec.tokenize(audio, 8_000)
+    tokens = codec.analyze(audio, 8_000)
     for ours, theirs in zip(codec.decode_packets(header, packets), tokens, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     decoded, _ = codec.decode(data)

@@ -32,7 +32,10 @@ def test_the_mean_flow_identity_holds(scale: float, first: float, second: float,
         r, t = vector(min(first, second)), vector(max(first, second))
         z = vector(value)[:, None]
         v = instantaneous_velocity(z, t, scale)
-        displacement = lambda z, r, t: (t - r)[:, None] * mean_velocity(z, r, t, scale)  # noqa: E731
+
+        def displacement(z: jax.Array, r: jax.Array, t: jax.Array) -> jax.Array:
+            return (t - r)[:, None] * mean_velocity(z, r, t, scale)
+
         tangents = (v, jnp.zeros_like(r), jnp.ones_like(t))
         _, total = jax.jvp(displacement, (z, r, t), tangents)
         np.testing.assert_allclose(total, v, rtol=1e-9, atol=1e-11)
@@ -55,7 +58,10 @@ def test_one_jump_equals_two_and_scales_the_marginal(scale: float, r: float, s: 
     with jax.enable_x64(True):
         r, s, t = sorted((r, s, t))
         z = jnp.array([[1.3, -0.2]])
-        jump = lambda z, t, r: z - (t - r) * mean_velocity(z, vector(r), vector(t), scale)  # noqa: E731
+
+        def jump(z: jax.Array, t: float, r: float) -> jax.Array:
+            return z - (t - r) * mean_velocity(z, vector(r), vector(t), scale)
+
         once = jump(z, t, r)
         np.testing.assert_allclose(once, jump(jump(z, t, s), s, r), rtol=1e-10, atol=1e-12)
         ratio = marginal_scale(vector(r), scale) / marginal_scale(vector(t), scale)
@@ -155,7 +161,10 @@ def test_the_example_voice_has_a_pitch_and_the_formants_of_its_vowels() -> None:
     recording = example_recording(16000)
     vowel = recording[10400:12000] * np.hanning(1600)
     power = np.abs(np.fft.rfft(vowel, 16000)) ** 2
-    band = lambda low, high: power[low:high].max()  # noqa: E731
+
+    def band(low: int, high: int) -> float:
+        return power[low:high].max()
+
     assert band(200, 400) > 100 * band(1000, 1500)
     assert band(2000, 2500) > 3 * band(1000, 1500)
     autocorrelation = np.correlate(vowel, vowel, "full")[1599:]

@@ -72,8 +72,8 @@ def test_long_packets_are_those_of_the_whole_recording(codec, num_samples):
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_samples_are_those_of_the_whole_recording(codec, rate):
     audio = np.stack([sound(rate + 77, seed, rate) for seed in range(2)])
-    tokens = codec.tokenize(audio, rate, frames_per_packet=FRAMES)
-    expected = codec.detokenize(tokens, audio.shape[1], rate, seed=3, temperature=0.8)
+    tokens = codec.analyze(audio, rate, frames_per_packet=FRAMES)
+    expected = codec.synthesize(tokens, audio.shape[1], rate, seed=3, temperature=0.8)
     packets = encode_stream(codec, [audio], rate, frames_per_packet=FRAMES)
     blocks = decode_stream(
         codec, packets, rate, audio.shape[1], channels=2, frames_per_packet=FRAMES, seed=3, temperature=0.8
@@ -264,4 +264,4 @@ def test_impossible_streams_are_refused(codec, packets):
     with pytest.raises(BitstreamError, match="follows the last packet"):
         decode(codec, [*packets[:3], short, packets[4]])
     with pytest.raises(InputError, match="must be above 0"):
-        Concealment(fade=0.0)
+        Concealment(fade_db=0.0)

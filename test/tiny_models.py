@@ -1,4 +1,5 @@
-"""Models small enough for tests, with random weights: a speech-like codec and a generator of small images.
+"""Models small enough for tests, with random weights: speech-like codecs of one and of several bit rates, and a
+generator of small images.
 
 Each is written once per session with the package's own `save_pretrained` and read with its own loader.
 """
@@ -8,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -26,16 +28,20 @@ from meanflow_audio_codec.configs.networks import (
     VelocityNetConfig,
 )
 from meanflow_audio_codec.configs.tokens import (
+    BlockGainShapeConfig,
     ChannelStatisticsConfig,
     GainShapeConfig,
     MDCTConfig,
+    OperatingPointConfig,
     ReshapeConfig,
 )
 from meanflow_audio_codec.models.build import build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.preprocessing.block_gain_shape import fit_band_basis
 from meanflow_audio_codec.preprocessing.normalization import ChannelNormalizer, TokenNormalizer, build_normalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import build_tokenizer
+from meanflow_audio_codec.trainers.export import fit_block_coder
 
 RATE = 16_000
 HOP = 320
@@ -57,6 +63,25 @@ def codec_config(name: str = "tiny") -> ExperimentConfig:
         prior=PriorConfig(architecture=NETWORK),
         decoder=VelocityNetConfig(architecture=NETWORK, condition_width=8, num_time_frequencies=4),
     )
+
+
+def scalable_config(name: str = "tiny-scalable") -> ExperimentConfig:
+    """The same networks at three bit rates, whose digits alone would cost 0.6, 1.0 and 1.4 kbit/s."""
+    points = ((600, 20.0, 5), (1_200, 12.0, 9), (1_800, 8.0, 12))
+    normalization = BlockGainShapeConfig(
+        num_bands=8,
+        block_frames=4,
+        operating_points=tuple(
+            OperatingPointConfig(bits_per_second=rate, envelope_step_db=step, num_digits=digits)
+            for rate, step, digits in points
+        ),
+        default_bits_per_second=1_200,
+        temperature_tilt=0.2,
+    )
+    # 32 frames: whole blocks.
+    dataset, bottleneck = AudioFolderConfig(crop_samples=31 * HOP), FSQConfig(levels=(5,) * 12)
+    parts = {"name": name, "dataset": dataset, "normalization": normalization, "bottleneck": bottleneck}
+    return codec_config().model_copy(update=parts)
 
 
 def generator_config(name: str = "tiny-images") -> ExperimentConfig:
@@ -102,6 +127,29 @@ def sound(num_samples: int, seed: int = 0, sample_rate: int = RATE) -> np.ndarra
     return (0.2 * loudness * harmonics + 0.002 * rng.standard_normal(num_samples)).astype(np.float32)
 
 
+def scalable_normalizer() -> TokenNormalizer:
+    """With the basis fitted to sounds."""
+    config = scalable_config()
+    assert isinstance(config.normalization, BlockGainShapeConfig)
+    tokenizer = build_tokenizer(config.tokenizer, AUDIO)
+    batch = tokenizer.tokenize(jnp.asarray([sound(8_000, seed) for seed in range(4)]))
+    basis = fit_band_basis([batch], config.normalization, HOP, RATE)
+    return build_normalizer(config.normalization, tokenizer.spec, AUDIO, {"basis": list(basis)})
+
+
+def write_scalable_codec(folder: Path, *, seed: int = 0) -> Path:
+    config, normalizer = scalable_config(), scalable_normalizer()
+    model = networks(config, AUDIO, len(normalizer.side_levels), seed)
+
+    def save(entropy: dict[str, np.ndarray]) -> PretrainedModel:
+        save_pretrained(folder, config=config, signal=AUDIO, normalizer=normalizer, model=model, entropy=entropy)
+        return load_pretrained(folder)
+
+    clips = [sound(40_000, seed=index) for index in range(3)] + [np.zeros(8_000, np.float32)]
+    save(fit_block_coder(WindowedNetworks(save({})), clips).state())
+    return folder
+
+
 def write_codec(folder: Path, *, name: str = "tiny", seed: int = 0) -> Path:
     config = codec_config(name)
     spec = build_tokenizer(config.tokenizer, AUDIO).spec
@@ -125,6 +173,17 @@ def write_codec(folder: Path, *, name: str = "tiny", seed: int = 0) -> Path:
 @cache
 def codec_folder() -> Path:
     return write_codec(Path(_FOLDER.name) / "codec")
+
+
+@cache
+def scalable_folder() -> Path:
+    return write_scalable_codec(Path(_FOLDER.name) / "scalable")
+
+
+@cache
+def scalable_codec() -> Codec:
+    """A codec of several bit rates, once for the whole session as `tiny_codec`."""
+    return Codec.from_pretrained(scalable_folder())
 
 
 @cache

@@ -30,24 +30,26 @@ class BlockEnvelopeCoder:
 
     def __init__(
         self,
-        symbol_tables: Sequence[Int[np.ndarray, "points block levels"]],
-        detail_table: Int[np.ndarray, "points previous detail"],
-        digits: Int[np.ndarray, "points detail"],
+        symbol_tables: Sequence[Int[np.ndarray, "..."]],
+        detail_table: Int[np.ndarray, "..."],
+        digits: Int[np.ndarray, "..."],
     ) -> None:
-        """Tables per band of the symbols, per point and frame of a block; of the detail given the one before.
+        """Tables per band of the symbols (points, block, levels); of the detail given the one before.
 
-        `digits` says how many digits a frame of each operating point and detail has. The row of detail after the last
-        stands for a packet's first frame.
+        `detail_table` has the shape (points, previous, detail); the row after the last detail stands for a packet's
+        first frame. `digits` says how many digits a frame of each operating point and detail has.
 
         Raises:
             ValueError: a table is damaged, or they do not belong together.
         """
+        if any(table.ndim != 3 or table.size == 0 for table in (*symbol_tables, detail_table)):
+            raise ValueError("the tables of the envelope do not belong together")
         for table in (*symbol_tables, detail_table):
             check_frequencies(table)
         num_points, num_details = detail_table.shape[0], detail_table.shape[2]
         if (
             not symbol_tables
-            or any(table.shape[0] != num_points or table.ndim != 3 for table in symbol_tables)
+            or any(table.shape[0] != num_points for table in symbol_tables)
             or len({table.shape[1] for table in symbol_tables}) != 1
             or detail_table.shape[1] != num_details + 1
             or digits.shape != (num_points, num_details)
@@ -75,7 +77,7 @@ class BlockEnvelopeCoder:
     @classmethod
     def fit(
         cls,
-        packets_of_points: Sequence[Sequence[Int[np.ndarray, "n s"]]],
+        packets_of_points: Sequence[Sequence[Int[np.ndarray, "_ s"]]],
         levels: tuple[int, ...],
         block_frames: int,
         digits: Int[np.ndarray, "points detail"],
@@ -196,8 +198,15 @@ class BlockEnvelopeCoder:
             KeyError: one is missing.
         """
         levels, frequencies = state["levels"].astype(np.int64), state["frequencies"]
-        num_points = len(state["digits"])
-        if len(levels) == 0 or (levels < 2).any() or num_points == 0 or len(frequencies) % (num_points * levels.sum()):
+        num_points = state["digits"].shape[0] if state["digits"].ndim == 2 else 0
+        if (
+            levels.ndim != 1
+            or frequencies.ndim != 1
+            or len(levels) == 0
+            or (levels < 2).any()
+            or num_points == 0
+            or len(frequencies) % (num_points * levels.sum())
+        ):
             raise ValueError(f"corrupt envelope tables: {len(frequencies)} entries")
         block_frames = len(frequencies) // int(num_points * levels.sum())
         ends = np.cumsum(levels * num_points * block_frames)[:-1]

@@ -1,5 +1,6 @@
 """How signals become tokens, and how tokens are normalised."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -35,6 +36,12 @@ class GainShapeConfig(Config):
     # Training errors are weighted by band gain to this power: 0 is a constant signal-to-noise ratio in all bands of a
     # frame, 2 is white noise.
     loss_gain_exponent: NonNegativeFloat = 0.5
+
+
+# Highest band gain that can be coded in blocks, in dB, more than a full-scale tone has; and the largest magnitude of a
+# quantised coefficient.
+HIGHEST_GAIN_DB = 30.0
+LARGEST_MAGNITUDE = 255
 
 
 class OperatingPointConfig(Config):
@@ -78,6 +85,17 @@ class BlockGainShapeConfig(Config):
         lowest, highest = (self.operating_points[index].bits_per_second for index in (0, -1))
         if not lowest <= self.default_bits_per_second <= highest:
             raise ValueError(f"default_bits_per_second must lie in {lowest} ... {highest}, between operating points")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_reach_the_highest_gain(self) -> "BlockGainShapeConfig":
+        largest = (HIGHEST_GAIN_DB - self.floor_db) * math.sqrt(self.num_bands * self.block_frames)
+        for point in self.operating_points:
+            if point.envelope_step_db * LARGEST_MAGNITUDE < largest:
+                raise ValueError(
+                    f"envelope_step_db must be at least {largest / LARGEST_MAGNITUDE:.2f} for {self.num_bands} bands "
+                    f"in blocks of {self.block_frames}, not {point.envelope_step_db}: loud blocks could not be coded"
+                )
         return self
 
     @field_validator("operating_points")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
+from meanflow_audio_codec.configs.tokens import HIGHEST_GAIN_DB, BlockGainShapeConfig
 from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB, BlockTransform
 from meanflow_audio_codec.preprocessing.gain_shape import band_edges, band_weight
 
@@ -19,8 +19,6 @@ FULL_DETAIL = 8
 DETAIL, POINT = 0, 1
 # Gains lower than this many units above the floor are silence.
 SILENT_GAINS = 8
-# Highest gain that can be coded, in dB: more than a full-scale tone has.
-HIGHEST_DB = 30.0
 # Loudness grows with energy to this power (Zwicker and Fastl, Psychoacoustics, section 8.7.1).
 LOUDNESS_EXPONENT = 0.23
 
@@ -51,7 +49,7 @@ class BlockGainShapeNormalizer:
         return BlockTransform(
             num_bands=self.config.num_bands,
             block_frames=self.config.block_frames,
-            highest_db=HIGHEST_DB - self.config.floor_db,
+            highest_db=HIGHEST_GAIN_DB - self.config.floor_db,
             steps_db=tuple(point.envelope_step_db for point in self.config.operating_points),
             basis=self.basis,
         )

@@ -15,10 +15,12 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
+from meanflow_audio_codec.configs.tokens import LARGEST_MAGNITUDE
+
 # Decoded gains are whole numbers of this unit, so that every machine decodes the same ones.
 GAIN_UNIT_DB = 0.25
 # Largest magnitude of a quantised coefficient; the first of a block is the largest by far.
-LARGEST_FIRST, LARGEST_OTHER = 255, 127
+LARGEST_FIRST, LARGEST_OTHER = LARGEST_MAGNITUDE, LARGEST_MAGNITUDE // 2
 # A magnitude is rounded up from 1 - this fraction on: most coefficients are small, and zeros are cheap.
 ROUNDING = 0.36
 # Fraction bits of the integers that the decoder computes with: of basis and cosines, and of a step in decibels.
