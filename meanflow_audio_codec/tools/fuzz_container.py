@@ -119,23 +119,18 @@ def _readers(codec: "Codec") -> dict[str, Callable[[bytes], None]]:
 
 def example_files(codec: "Codec", rng: np.random.Generator) -> list[bytes]:
     """Small good files: of one and three channels, of one and several slices of time, with and without tags."""
-    from meanflow_audio_codec.codec.container import Header, Packet, write_stream
-
-    coder = codec.packet_coder
-    bands = 0 if coder.envelope is None else coder.envelope.model.num_bands
-    levels = 1 if coder.envelope is None else coder.envelope.model.num_levels
+    block, hop = codec._networks.block_frames, codec._networks.hop_length
     files = []
-    for channels, frames, size, tags in ((1, 3, 500, {}), (3, 7, 3, {"title": "Röslein"}), (1, 12, 5, {"a": "b" * 99})):
-        packets = []
-        for first in range(0, frames, size):
-            count = min(size, frames - first)
-            for _ in range(channels):
-                side = rng.integers(levels // 3, levels // 2 + 1, (count, bands)).astype(np.int32)
-                codes = rng.integers(0, coder.codes.levels, (count, len(coder.codes.levels))).astype(np.int32)
-                packets.append(Packet(count, coder.encode(side, codes)))
-        header = Header(codec.name, codec._pretrained.weights_hash, codec.sample_rate, channels, size)
-        num_samples = next(n for n in range(1, 10**6) if codec.num_frames(n, codec.sample_rate) == frames)
-        files.append(write_stream(header, num_samples, packets, tags))
+    for channels, hops, size, tags in (
+        (1, 2, 500 // block * block, {}),
+        (3, 6 * block, 3 * block, {"title": "Röslein"}),
+        (1, 11 * block, 5 * block, {"a": "b" * 99}),
+    ):
+        noise = rng.standard_normal((channels, hops * hop))
+        # Loud and faint in turn, so that frames differ in what is coded of them.
+        loudness = 0.1 * np.abs(np.sin(np.pi * np.arange(hops * hop) / (2 * hop))) ** 4
+        audio = (loudness * noise).astype(np.float32)
+        files.append(codec.encode(audio, codec.sample_rate, tags=tags, frames_per_packet=size))
     return files
 
 
