@@ -185,10 +185,11 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
         method=AutoencoderConfig(),
     ),
     "several-rates": training(
-        dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=56),
+        dataset=SyntheticAudioConfig(sample_rate=8_000, crop_samples=40),
         tokenizer=MDCTConfig(hop_length=8),
         normalization=BlockGainShapeConfig(
             num_bands=4,
+            block_frames=2,
             operating_points=(
                 OperatingPointConfig(bits_per_second=600, envelope_step_db=12.0, num_digits=1),
                 OperatingPointConfig(bits_per_second=1_200, envelope_step_db=6.0, num_digits=3),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from computation import loss_of
-from tiny_models import AUDIO, HOP, RATE, scalable_codec, scalable_config, scalable_normalizer, sound, tiny_codec
+from tiny_models import HOP, RATE, scalable_codec, scalable_config, scalable_normalizer, sound, tiny_codec
 
 from meanflow_audio_codec import BitstreamError
 from meanflow_audio_codec.codec.codec import Codec
@@ -62,7 +62,7 @@ def test_short_packets_keep_to_the_rate_too(codec):
 
 def test_without_a_rate_it_is_the_default(codec):
     assert codec.encode(sound(8_000), RATE) == codec.encode(sound(8_000), RATE, bitrate=1.2)
-    assert codec.encode(sound(8_000), RATE) != codec.encode(sound(8_000), RATE, bitrate=1.1)
+    assert codec.encode(sound(8_000), RATE) != codec.encode(sound(8_000), RATE, bitrate=1.8)
 
 
 def test_digital_silence_has_no_digits_and_stays_silent(codec):
@@ -270,7 +270,6 @@ def test_the_loss_has_finite_gradients_and_sees_the_detail(codec, monkeypatch):
 
     pretrained: PretrainedModel = codec._pretrained
     tokenizer = build_tokenizer(scalable_config().tokenizer, SignalSpec((31 * HOP,), RATE))
-    assert AUDIO.sample_rate == RATE
 
     class Parts:
         config, segment_tokenizer, method = scalable_config(), tokenizer, pretrained.method
