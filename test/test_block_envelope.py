@@ -89,11 +89,22 @@ def test_only_the_digits_that_a_frame_has_are_paid():
 
 def test_the_cost_is_that_of_symbols_and_details():
     symbols = speechlike(0, 30, np.random.default_rng(2))
-    silent = symbols.copy()
-    silent[:, -2] = 0
-    difference = coder().cost(symbols) - coder().cost(silent)
-    details = (coder().detail_cost(each[:, -2], 0) for each in (symbols, silent))
+    plain = symbols.copy()
+    plain[coder().sounding(symbols), -2] = 1
+    difference = coder().cost(symbols) - coder().cost(plain)
+    details = (coder().detail_cost(each[coder().sounding(each), -2], 0) for each in (symbols, plain))
     assert difference == pytest.approx(next(details) - next(details))
+
+
+def test_silent_blocks_cost_next_to_nothing():
+    symbols = np.zeros((400 * BLOCK, BANDS + 2), np.int32)
+    assert coder().cost(symbols) < 16.0
+    loud = speechlike(0, 1, np.random.default_rng(0))
+    loud[0, 0], loud[:, -2] = 1, 5
+    between = np.concatenate([symbols, loud, symbols])
+    assert coder().cost(between) < coder().cost(loud) + 48.0
+    payload = packet_coder().encode(between, codes_of(between, np.random.default_rng(1)))
+    np.testing.assert_array_equal(packet_coder().decode(payload, len(between))[0], between)
 
 
 def test_a_fixed_stream_decodes_to_the_same_symbols_for_ever():
@@ -104,14 +115,14 @@ def test_a_fixed_stream_decodes_to_the_same_symbols_for_ever():
     details = np.full((NUM_POINTS, 17, 16), TOTAL // 16, np.int32)
     uniform = BlockEnvelopeCoder([table] * BANDS, details, np.zeros((NUM_POINTS, 16), np.int32))
     payload = PacketCoder(CodeCoder.fit([], ()), uniform).encode(symbols, np.zeros((8, 0), np.int32))
-    # 1 bit for the point, 4 for each detail and symbol: 129 in all.
-    assert payload.hex() == "828b139bfe0d11a59d647ff2719c66beb4"
+    # 1 bit for the point, next to none for two blocks that are not silent, 4 for each detail and symbol: 129 in all.
+    assert payload.hex() == "8261c9c9a5e42dcc93b955fe0da7ee36e0"
     np.testing.assert_array_equal(PacketCoder(CodeCoder.fit([], ()), uniform).decode(payload, 8)[0], symbols)
 
 
 def test_every_changed_byte_is_noticed_or_decodes_to_what_it_encodes():
     rng = np.random.default_rng(3)
-    symbols = speechlike(1, 6, rng)
+    symbols = speechlike(1, 12, rng)
     payload = np.frombuffer(packet_coder().encode(symbols, codes_of(symbols, rng)), np.uint8)
     refused = 0
     for place in range(len(payload)):

@@ -66,12 +66,12 @@ def test_without_a_rate_it_is_the_default(codec):
 
 
 def test_digital_silence_has_no_digits_and_stays_silent(codec):
-    data = codec.encode(np.zeros((2, 20 * RATE), np.float32), RATE, bitrate=1.8)
+    data = codec.encode(np.zeros((2, 20 * RATE), np.float32), RATE, bitrate=3.6)
     tokens = codec.analyze(np.zeros(20 * RATE, np.float32), RATE, bitrate=1.8)
     assert not tokens.side[..., : BANDS + 1].any()
     assert (tokens.codes == 2).all()
-    # The tables know little silence, and yet it costs less than the lowest rate.
-    assert codec.bits(data) / 40_000 < 0.36
+    # Two channels, two packets each, of 8 bits and the rounding to bytes.
+    assert codec.bits(data) <= 4 * 16
     assert not codec.decode(data)[0].any()
 
 
@@ -152,7 +152,7 @@ def test_every_changed_byte_is_refused_or_changes_no_integer(codec):
 # Streams.
 
 
-@pytest.mark.parametrize("bitrate", [0.6, 1.5])
+@pytest.mark.parametrize("bitrate", [1.2, 3.0])
 def test_a_stream_has_the_packets_and_the_samples_of_the_file(codec, bitrate):
     audio = np.stack([sound(70 * HOP + 77, seed) for seed in range(2)])
     frames = 2 * BLOCK
@@ -182,7 +182,8 @@ def test_tokens_are_one_array_and_give_what_the_decoder_gives(codec):
     assert (tokens.shape, tokens.dtype) == ((2, 32, BANDS + 2 + DIGITS), np.int32)
     assert (tokens >= 0).all()
     assert (tokens < np.asarray(codec.codebook_sizes)).all()
-    np.testing.assert_array_equal(codec.tokenize(audio[1], RATE, bitrate=1.5), tokens[1])
+    # The bit rate is that of all channels, which share it equally.
+    np.testing.assert_array_equal(codec.tokenize(audio[1], RATE, bitrate=0.75), tokens[1])
     expected, _ = codec.decode(codec.encode(audio, RATE, bitrate=1.5), seed=5)
     np.testing.assert_array_equal(codec.detokenize(tokens, seed=5), expected)
     for same in (tokens[0].astype(np.int64), tokens[0].astype(np.uint16)):

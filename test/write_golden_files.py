@@ -1,7 +1,7 @@
 """Writes test/golden/*.mfc and the integers they hold: `python test/write_golden_files.py`.
 
-All but `speech-16k-version-2` must never be written anew: a later format gets files of its own beside them. That one only
-when the shipped weights change: then keep the old file, with its tables, under a name of its own, as
+All but `speech-16k-version-2` must never be written anew: a later format gets files of its own beside them. That one
+only when the shipped weights change: then keep the old file, with its tables, under a name of its own, as
 `speech-16k-first-version-2` was.
 """
 

@@ -5,9 +5,10 @@ of its own: what the transform leaves is close to independent (documentation/res
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, table_model
@@ -23,6 +24,10 @@ from meanflow_audio_codec.codec.tables import (
 _DETAIL, _POINT = -2, -1
 # Symbols of the average table that every table receives, and of a neighbour's: unseen symbols stay codable.
 PRIOR_COUNT = 4
+# Whether a block is silent, given that the one before was not, that it was, or that there is none: part of the format,
+# not fitted, since recordings for training hold little digital silence.
+SILENCE_TABLE = np.array([[65_472, 64], [512, 65_024], [61_440, 4_096]], np.int32)
+_AFTER_SOUND, _AFTER_SILENCE, _FIRST = range(3)
 
 
 class BlockEnvelopeCoder:
@@ -59,6 +64,8 @@ class BlockEnvelopeCoder:
         self.detail_table = detail_table
         self.digits = digits
         self._weights = coder_weights(detail_table)
+        self._silence_weights = coder_weights(SILENCE_TABLE)
+        self._silence_models = [table_model(row) for row in SILENCE_TABLE]
         self._detail_models = [[table_model(row) for row in rows] for rows in detail_table]
         self._models = [[[table_model(row) for row in rows] for rows in table] for table in self.symbol_tables]
         self._point_model = table_model(_uniform(num_points)) if num_points > 1 else None
@@ -95,6 +102,7 @@ class BlockEnvelopeCoder:
                 if len(symbols) % block_frames:
                     raise ValueError(f"{len(symbols)} frames are no whole number of blocks of {block_frames}")
                 _check_symbols(symbols, levels)
+                symbols = symbols[~np.repeat(_silent_blocks(symbols, block_frames), block_frames)]
                 place = np.arange(len(symbols)) % block_frames
                 for band, count in enumerate(counts):
                     np.add.at(count[point], (place, symbols[:, band]), 1)
@@ -108,7 +116,7 @@ class BlockEnvelopeCoder:
         return self.digits[symbols[:, _POINT], symbols[:, _DETAIL]]
 
     def write(self, symbols: Int[np.ndarray, "n s"], writer: RangeWriter) -> None:
-        """Appends the frames of one packet: point, details, then the bands, place by place in the block.
+        """Appends the frames of one packet: point, which blocks are silent, and of the others the details and bands.
 
         Raises:
             ValueError: a symbol lies outside its alphabet, or the packet is not of whole blocks or one point.
@@ -116,6 +124,9 @@ class BlockEnvelopeCoder:
         point = self._point_of(symbols)
         if self._point_model is not None and len(symbols):
             writer.write(np.array([point], np.int32), self._point_model)
+        silent = _silent_blocks(symbols, self.block_frames)
+        writer.write_each(silent.astype(np.int32), self._silence_weights, _silence_contexts(silent))
+        symbols = symbols[~np.repeat(silent, self.block_frames)]
         detail = symbols[:, _DETAIL]
         writer.write_each(detail, self._weights[point], _before(detail, self.levels[_DETAIL]))
         for band, models in enumerate(self._models):
@@ -132,44 +143,49 @@ class BlockEnvelopeCoder:
             raise BitstreamError(
                 f"a packet has {num_frames} frames, no whole number of blocks of {self.block_frames}: damaged file"
             )
-        symbols = np.zeros((num_frames, len(self.levels)), np.int32)
         point = 0
         if self._point_model is not None and num_frames:
             point = int(reader.read(1, self._point_model)[0])
-        symbols[:, _POINT] = point
-        last = self.levels[_DETAIL]
-        models, details = self._detail_models[point], []
-        for _ in range(num_frames):
-            last = reader.read_symbol(models[last])
-            details.append(last)
-        detail = np.array(details, np.int32)
-        reader.confirm_each(detail, self._weights[point], _before(detail, self.levels[_DETAIL]))
+        silent = np.array(_read_chain(reader, self._silence_models, _FIRST, num_frames // self.block_frames), bool)
+        reader.confirm_each(silent.astype(np.int32), self._silence_weights, _silence_contexts(silent))
+        sounding = ~np.repeat(silent, self.block_frames)
+        symbols = np.zeros((int(sounding.sum()), len(self.levels)), np.int32)
+        first = self.levels[_DETAIL]
+        detail = np.array(_read_chain(reader, self._detail_models[point], first, len(symbols)), np.int32)
+        reader.confirm_each(detail, self._weights[point], _before(detail, first))
         symbols[:, _DETAIL] = detail
         for band, bands in enumerate(self._models):
             for place, model in enumerate(bands[point]):
-                symbols[place :: self.block_frames, band] = reader.read(num_frames // self.block_frames, model)
-        return symbols
+                symbols[place :: self.block_frames, band] = reader.read(len(symbols) // self.block_frames, model)
+        packet = np.zeros((num_frames, len(self.levels)), np.int32)
+        packet[sounding] = symbols
+        packet[:, _POINT] = point
+        return packet
+
+    def sounding(self, symbols: Int[np.ndarray, "n s"]) -> Bool[np.ndarray, " n"]:
+        """Frames of blocks that are not silent: the ones whose details and symbols are coded."""
+        return ~np.repeat(_silent_blocks(symbols, self.block_frames), self.block_frames)
 
     def detail_cost(self, detail: Int[np.ndarray, " n"], point: int) -> float:
-        """Ideal code length of a packet's details in bits."""
+        """Ideal code length in bits of the details of a packet's frames that are not silent."""
         return ideal_bits(self.detail_table[point][_before(detail, self.levels[_DETAIL])], detail)
 
     def cost(self, symbols: Int[np.ndarray, "n s"]) -> float:
         """Ideal code length of one packet in bits, the details included."""
         point = self._point_of(symbols)
+        silent = _silent_blocks(symbols, self.block_frames)
+        bits = float(np.log2(self.levels[_POINT]))
+        bits += ideal_bits(SILENCE_TABLE[_silence_contexts(silent)], silent.astype(np.int32))
+        symbols = symbols[~np.repeat(silent, self.block_frames)]
         place = np.arange(len(symbols)) % self.block_frames
-        bits = sum(
-            (ideal_bits(table[point][place], symbols[:, band]) for band, table in enumerate(self.symbol_tables)),
-            start=float(np.log2(self.levels[_POINT])),
-        )
+        for band, table in enumerate(self.symbol_tables):
+            bits += ideal_bits(table[point][place], symbols[:, band])
         return bits + self.detail_cost(symbols[:, _DETAIL], point)
 
     @property
     def fewest_bits_per_frame(self) -> float:
-        """Ideal code length of the cheapest frame of the cheapest operating point."""
-        bits = [PRECISION - np.log2(table.max(axis=2)).mean(axis=1) for table in self.symbol_tables]
-        detail = PRECISION - np.log2(self.detail_table.max(axis=(1, 2)))
-        return float((sum(bits, start=np.zeros(len(detail))) + detail).min())
+        """Ideal code length of a frame of digital silence, the cheapest there is."""
+        return float(PRECISION - np.log2(SILENCE_TABLE[_AFTER_SILENCE, 1])) / self.block_frames
 
     def _point_of(self, symbols: Int[np.ndarray, "n s"]) -> int:
         _check_symbols(symbols, self.levels)
@@ -215,6 +231,27 @@ class BlockEnvelopeCoder:
             for part, size in zip(np.split(frequencies, ends), levels, strict=True)
         ]
         return cls(tables, state["detail"], state["digits"])
+
+
+def _silent_blocks(symbols: Int[np.ndarray, "n s"], block_frames: int) -> Bool[np.ndarray, " m"]:
+    """Which blocks have no symbol and no detail but zeros."""
+    num_blocks = len(symbols) // block_frames
+    blocks = symbols[:, :_POINT].reshape(num_blocks, block_frames * (symbols.shape[1] - 1))
+    return np.logical_not(blocks.any(axis=1))
+
+
+def _silence_contexts(silent: Bool[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
+    """Rows of the table of silence."""
+    return np.concatenate([[_FIRST], silent[:-1]])[: len(silent)].astype(np.int64)
+
+
+def _read_chain(reader: RangeReader, models: Sequence[Any], first: int, count: int) -> list[int]:
+    """Symbols of which each chooses the model of the next; `confirm_each` must follow."""
+    symbols, last = [], first
+    for _ in range(count):
+        last = reader.read_symbol(models[last])
+        symbols.append(last)
+    return symbols
 
 
 def _before(detail: Int[np.ndarray, " n"], num_details: int) -> Int[np.ndarray, " n"]:

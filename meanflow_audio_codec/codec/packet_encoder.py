@@ -70,19 +70,20 @@ class DetailChooser:
         share = self._control.share(np.asarray(self._blocks.loudness(self._side_of_symbols(symbols))))
         digits = envelope.digits[self._point]
         detail_column = self._blocks.config.num_bands + DETAIL
-        fixed_bits = (
-            CLOSING_BITS + envelope.cost(symbols) - envelope.detail_cost(symbols[:, detail_column], self._point)
-        )
+        symbols = symbols.copy()
+        symbols[share == 0.0, detail_column] = 0
+        sounding = envelope.sounding(symbols)
+        of_details = envelope.detail_cost(symbols[sounding, detail_column], self._point)
+        fixed_bits = CLOSING_BITS + envelope.cost(symbols) - of_details
         # What the first 0, 1, 2 ... digits of each frame cost.
         code_bits = np.pad(np.cumsum(self._coder.codes.bits(codes), axis=1), ((0, 0), (1, 0)))
 
         def bits_of(detail: Int[np.ndarray, " n"]) -> float:
             of_digits = np.take_along_axis(code_bits, digits[detail][:, None], axis=1).sum()
-            return fixed_bits + envelope.detail_cost(detail, self._point) + float(of_digits)
+            return fixed_bits + envelope.detail_cost(detail[sounding], self._point) + float(of_digits)
 
         detail = self._control.choose(share, digits.shape[0] - 1, bits_of)
         self._control.spent(len(codes), bits_of(detail))
-        symbols = symbols.copy()
         symbols[:, detail_column] = detail
         kept = np.arange(codes.shape[1]) < digits[detail][:, None]
         return symbols, np.where(kept, codes, np.asarray(self._coder.codes.levels, np.int32) // 2)

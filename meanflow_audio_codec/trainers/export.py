@@ -54,7 +54,7 @@ def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.
     return PacketCoder.fit(sides, codes, side_levels=networks.side_levels, code_levels=networks.code_levels).state()
 
 
-def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " samples"]]) -> PacketCoder:
+def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " _"]]) -> PacketCoder:
     """Tables of a model of several bit rates, from recordings coded at each of its operating points.
 
     Raises:
@@ -92,7 +92,7 @@ def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray
     return fit()
 
 
-def _with_progress(clips: Sequence[Float[np.ndarray, " samples"]]) -> Iterable[Float[np.ndarray, " samples"]]:
+def _with_progress(clips: Sequence[Float[np.ndarray, " _"]]) -> Iterable[Float[np.ndarray, " _"]]:
     from rich.console import Console
     from rich.progress import track
 

@@ -60,7 +60,8 @@ def main() -> None:
             tokens = codec.analyze(samples, codec.sample_rate, bitrate=bitrate)
             for first in range(0, tokens.codes.shape[1], FRAMES_PER_PACKET):
                 side, values = (part[0, first : first + FRAMES_PER_PACKET] for part in tokens)
-                detail = coder.envelope.detail_cost(side[:, -2], int(side[0, -1]))
+                sounding = coder.envelope.sounding(side)
+                detail = coder.envelope.detail_cost(side[sounding, -2], int(side[0, -1]))
                 kept = coder.envelope.num_digits(side)
                 cost = coder.cost(side, values)
                 parts["envelope"] += cost["envelope"] - detail
