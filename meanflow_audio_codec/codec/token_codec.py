@@ -106,13 +106,15 @@ class TokenCodec:
 
     def detokenize(
         self,
-        tokens: Int[np.ndarray, "*channels frames codebooks"],
+        tokens: Any,
         *,
         num_steps: int | None = None,
         seed: int = 0,
         temperature: float | None = None,
     ) -> Float[np.ndarray, "*channels samples"]:
         """Audio at the model's sample rate from the integers of `tokenize`: as long as the frames are.
+
+        `tokens` is an array of shape (frames, codebooks), or of (channels, frames, codebooks).
 
         Raises:
             InputError: another number of columns, integers outside their alphabets, or an option out of range.
