@@ -52,6 +52,20 @@ def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers():
     np.testing.assert_array_equal(tokens.codes, expected["codes"])
 
 
+@pytest.mark.parametrize("name", ["speech-16k-first-version-2", "scalable-version-2"])
+def test_files_of_other_weights_decode_by_their_tables(name):
+    stream = read_stream((GOLDEN / f"{name}.mfc").read_bytes())
+    expected = arrays(name)
+    side, codes = expected.pop("side"), expected.pop("codes")
+    coder = PacketCoder.from_state(expected)
+    tokens = decode_tokens(coder, stream)
+    np.testing.assert_array_equal(tokens.side, side)
+    np.testing.assert_array_equal(tokens.codes, codes)
+    assert stream.num_samples == len(speech_signal())
+    # Written as they were: one channel, one packet.
+    assert [coder.encode(side[0], codes[0])] == [packet.payload for packet in stream.packets]
+
+
 def test_version_one_is_refused_with_the_repair():
     with pytest.raises(BitstreamError, match="version 1, which was never released; encode the recording again"):
         read_stream(b"MFC\x01\x28\x00" + bytes(60))

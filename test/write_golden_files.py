@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from golden_files import GOLDEN, several_channels, speech_signal
-from tiny_models import tiny_codec
+from tiny_models import scalable_codec, tiny_codec
 
 from meanflow_audio_codec import Codec
 from meanflow_audio_codec.codec.container import read_stream
@@ -26,7 +26,7 @@ def main() -> None:
     path = GOLDEN / "scalable-version-2.mfc"
     if not path.exists():
         codec = scalable_codec()
-        _write(path, codec, codec.encode(speech_signal(), 16_000, bitrate=2.0), codec.packet_coder.state())
+        _write(path, codec, codec.encode(speech_signal(), 16_000, bitrate=1.2), codec.packet_coder.state())
     codec = Codec.from_pretrained("speech-16k")
     data = codec.encode(speech_signal(), 16_000, bitrate=6.0, tags={"title": "glides"})
     _write(GOLDEN / "speech-16k-version-2.mfc", codec, data, {})
