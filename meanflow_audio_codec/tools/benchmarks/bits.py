@@ -93,9 +93,9 @@ def order_0_envelope(
     bands = np.arange(normalizer.num_bands)
 
     def differences(samples: Float[np.ndarray, " samples"]) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n s"]]:
-        padded = np.pad(samples, (0, -len(samples) % (codec.sample_rate * 2)))
-        coefficients = mdct(jnp.asarray(padded), codec.hop_length)[: codec.num_frames(len(samples), codec.sample_rate)]
-        side = np.asarray(normalizer.normalize(coefficients)[1])
+        padded = np.pad(samples, (0, -len(samples) % (codec.sample_rate * 4)))
+        coefficients = mdct(jnp.asarray(padded), codec.hop_length)
+        side = np.asarray(normalizer.normalize(coefficients)[1])[: codec.num_frames(len(samples), codec.sample_rate)]
         change = np.diff(side, axis=0, prepend=0) + levels - 1
         first = (np.arange(len(side)) % FRAMES_PER_PACKET == 0)[:, None] & np.ones_like(side, bool)
         change[first] = side[first] + levels - 1
