@@ -1,5 +1,6 @@
 """Perceptual metrics from the packages pesq, pystoi and visqol-python, where installed; a missing one is named."""
 
+import importlib
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -107,9 +108,7 @@ def visqol_speech(
 @cache
 def _visqol() -> Any:
     try:
-        from visqol import VisqolApi
-
-        api = VisqolApi()
+        api = importlib.import_module("visqol").VisqolApi()
         api.create(mode="speech")
     except ImportError:
         raise MissingPackageError("ViSQOL needs the packages visqol-python and ai-edge-litert") from None
