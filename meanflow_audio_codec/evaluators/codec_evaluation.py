@@ -1,6 +1,6 @@
 """A codec, and Opus beside it, over whole recordings with true payload bits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from meanflow_audio_codec.evaluators.opus import code_with_opus
 from meanflow_audio_codec.evaluators.score_table import SystemScores
 
 NamedClip = tuple[str, Float[np.ndarray, " samples"]]
+Coded = tuple[Float[np.ndarray, " samples"], int]
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,12 @@ def evaluate_opus(
     Raises:
         InputError: opus-tools is not installed.
     """
-    pairs, payload_bytes, seconds = [], 0, 0.0
-    for name, samples in clips:
+
+    def code(samples: Float[np.ndarray, " samples"]) -> Coded:
         coded = code_with_opus(samples, sample_rate, kilobits_per_second)
-        payload_bytes += coded.payload_bytes
-        seconds += len(samples) / sample_rate
-        pairs.append(ClipPair(name, samples, coded.decoded, sample_rate))
-    return SystemScores(
-        f"Opus at {kilobits_per_second:g} kbit/s",
-        8 * payload_bytes / seconds,
-        tuple(score_clips(pairs, metrics, jobs=jobs)),
-    )
+        return coded.decoded, 8 * coded.payload_bytes
+
+    return _evaluate_peer(f"Opus at {kilobits_per_second:g} kbit/s", code, clips, sample_rate, metrics, jobs)
 
 
 def evaluate_lyra(
@@ -86,11 +82,27 @@ def evaluate_lyra(
     Raises:
         InputError: its networks cannot be run.
     """
+
+    def code(samples: Float[np.ndarray, " samples"]) -> Coded:
+        coded = code_with_lyra(samples, sample_rate, kilobits_per_second)
+        return coded.decoded, coded.payload_bits
+
+    return _evaluate_peer(f"Lyra V2 at {kilobits_per_second:g} kbit/s", code, clips, sample_rate, metrics, jobs)
+
+
+def _evaluate_peer(
+    title: str,
+    code: Callable[[np.ndarray], Coded],
+    clips: Iterable[NamedClip],
+    sample_rate: int,
+    metrics: tuple[str, ...],
+    jobs: int,
+) -> SystemScores:
+    """Scores of another codec; `code` gives the decoded clip and its payload bits."""
     pairs, payload_bits, seconds = [], 0, 0.0
     for name, samples in clips:
-        coded = code_with_lyra(samples, sample_rate, kilobits_per_second)
-        payload_bits += coded.payload_bits
+        decoded, bits = code(samples)
+        payload_bits += bits
         seconds += len(samples) / sample_rate
-        pairs.append(ClipPair(name, samples, coded.decoded, sample_rate))
-    title = f"Lyra V2 at {kilobits_per_second:g} kbit/s"
+        pairs.append(ClipPair(name, samples, decoded, sample_rate))
     return SystemScores(title, payload_bits / seconds, tuple(score_clips(pairs, metrics, jobs=jobs)))
