@@ -232,7 +232,7 @@ class BlockGainShapeNormalizer:
 
 
 def fit_band_basis(
-    batches: Iterable[Float[Array, "b n bins"]], config: BlockGainShapeConfig, num_bins: int, sample_rate: int
+    batches: Iterable[Float[Array, "_ _ bins"]], config: BlockGainShapeConfig, num_bins: int, sample_rate: int
 ) -> tuple[float, ...]:
     """Eigenvectors of the covariance of the heights, one per column, from the largest eigenvalue down; row by row.
 
