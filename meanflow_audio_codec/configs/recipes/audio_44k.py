@@ -2,7 +2,7 @@
 
 Command: `meanflow-codec train --config audio-44k --run-dir runs/audio-44k --data-dir DATA`, then
 `meanflow-codec evaluate --model runs/audio-44k/model --data-dir DATA --bitrate 12 24 --opus 12 24`.
-The development data are 12 minutes of music: what this recipe is for is a larger collection.
+The development data are 13 minutes of music: what this recipe is for is a larger collection.
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
