@@ -133,9 +133,11 @@ TIME = TimeConfig(equal_share=0.5)
 FIXED_GUIDANCE = FixedGuidanceConfig(scale=2.0, mixing=0.25)
 
 
+SETTINGS = TrainingConfig(num_steps=20, batch_size=4)
+
+
 def training(**parts: Any) -> ExperimentConfig:
-    settings = TrainingConfig(num_steps=20, batch_size=4)
-    return ExperimentConfig(optimizer=OptimizerConfig(warmup_steps=5), training=settings, **parts)
+    return ExperimentConfig(optimizer=OptimizerConfig(warmup_steps=5), **{"training": SETTINGS, **parts})
 
 
 def codec(architecture: ArchitectureConfig, **parts: Any) -> ExperimentConfig:
@@ -202,6 +204,7 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
         bottleneck=FSQConfig(levels=(5, 3, 3)),
         prior=PriorConfig(architecture=CONVNEXT),
         decoder=VelocityNetConfig(architecture=CONVNEXT, condition_width=4, num_time_frequencies=2),
+        training=SETTINGS.model_copy(update={"spectral_loss_weight": 0.5, "spectral_windows": (16, 32)}),
     ),
     "mlp": codec(
         MLP,

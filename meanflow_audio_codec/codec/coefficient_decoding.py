@@ -4,10 +4,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
-from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.conditioning import Conditioning
+from meanflow_audio_codec.models.methods.base import Method
 from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 
 
 def decode_coefficients(
@@ -21,15 +24,38 @@ def decode_coefficients(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by their side information and codes, from unit noise."""
-    normalizer = pretrained.normalizer
+    condition = model.condition_of_codes(codes, pretrained.normalizer.features(side))
+    return coefficients_from_noise(
+        pretrained.method,
+        pretrained.normalizer,
+        model.decoder,
+        condition,
+        side,
+        noise,
+        num_steps=num_steps,
+        temperature=temperature,
+    )
+
+
+def coefficients_from_noise(
+    method: Method,
+    normalizer: TokenNormalizer,
+    decoder: VelocityNet,
+    condition: LocalCondition,
+    side: Int[Array, "b n s"],
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames by the decoder's condition and their side information, from unit noise."""
     blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
     temperature = jnp.asarray(temperature, jnp.float32)
-    condition = model.condition_of_codes(codes, normalizer.features(side))
     if blocks is not None:
         noise = noise * blocks.relative_temperature(temperature)
     tokens = sample(
-        pretrained.method,
-        model.decoder,
+        method,
+        decoder,
         noise,
         Conditioning(local=condition.features),
         num_steps=num_steps,

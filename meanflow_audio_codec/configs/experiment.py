@@ -56,6 +56,13 @@ class TrainingConfig(Config):
     prior_loss_weight: NonNegativeFloat = 1.0
     # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
     detach_condition: bool = False
+    # Weight of the mel distance, over windows of these lengths in samples, between a signal and what one evaluation
+    # decodes, at a temperature drawn anew in every step. 0 leaves it out, and its cost: an evaluation and its gradient.
+    spectral_loss_weight: NonNegativeFloat = 0.0
+    spectral_windows: Annotated[
+        tuple[Annotated[int, Field(ge=16, le=8192, multiple_of=4)], ...], Field(min_length=1)
+    ] = (256, 512, 1024)
+    spectral_temperatures: tuple[NonNegativeFloat, NonNegativeFloat] = (0.1, 0.6)
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 500
     validation_batches: PositiveInt = 4
@@ -105,6 +112,8 @@ class ExperimentConfig(Config):
             raise ValueError("velocity_head is the tangent of improved-mean-flow; other methods have no use for it")
         if self.decoder.num_classes == 0 and _is_guided(self.method):
             raise ValueError("guidance strengthens a label: set decoder.num_classes, or leave the guidance scales at 1")
+        if self.training.spectral_loss_weight > 0.0:
+            self._check_spectral_loss()
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
             raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
         if (
@@ -114,6 +123,19 @@ class ExperimentConfig(Config):
         ):
             raise ValueError(f"patch {self.tokenizer.patch} must divide the image size {MNIST_SIZE}")
         return self
+
+    def _check_spectral_loss(self) -> None:
+        is_audio = isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
+        if not is_audio or not isinstance(self.tokenizer, MDCTConfig) or self.encoder is None:
+            raise ValueError("training.spectral_loss_weight needs audio, mdct tokens and an encoder: set it to 0")
+        if isinstance(self.method, AdversarialConfig):
+            raise ValueError("training.spectral_loss_weight trains a sampler; an adversarial one has its own losses")
+        lowest, highest = self.training.spectral_temperatures
+        if lowest > highest:
+            raise ValueError(f"training.spectral_temperatures must be (lowest, highest), not {lowest, highest}")
+        longest = max(self.training.spectral_windows)
+        if longest > self.dataset.crop_samples:
+            raise ValueError(f"spectral_windows: {longest} samples are more than a crop, {self.dataset.crop_samples}")
 
     def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
         if not isinstance(self.tokenizer, MDCTConfig) or self.bottleneck is None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from meanflow_audio_codec.codec.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.configs.experiment import TrainingConfig
 from meanflow_audio_codec.models.bottleneck import code_entropy, keep_digits
 from meanflow_audio_codec.models.codec_model import CodecModel
@@ -16,7 +17,8 @@ from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
-from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
+from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, Tokenizer
+from meanflow_audio_codec.trainers.spectral_loss import multi_resolution_mel_loss
 from meanflow_audio_codec.trainers.state import TrainState
 
 Signal = Float[Array, "b *signal"]
@@ -44,13 +46,18 @@ def make_loss(
     adversary the latest weights.
 
     Raises:
-        ValueError: a segment has more tokens than a signal, or an adversarial method comes without discriminator.
+        ValueError: a segment has more tokens than a signal, an adversarial method comes without discriminator, or a
+            spectral loss is asked for on other tokens than MDCT frames of audio.
     """
     blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
     num_tokens = segment_tokenizer.spec.num_tokens
     first = (tokenizer.spec.num_tokens - num_tokens) // 2
     if first < 0:
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
+
+    sample_rate = segment_tokenizer.signal.sample_rate if isinstance(segment_tokenizer, MDCTTokenizer) else None
+    if training.spectral_loss_weight > 0.0 and sample_rate is None:
+        raise ValueError("the spectral loss needs MDCT frames of audio: set training.spectral_loss_weight to 0")
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
@@ -79,6 +86,27 @@ def make_loss(
             metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
             condition = model.condition(encoded.latent, side)
             local, prediction = condition.features, condition.prediction
+            if training.spectral_loss_weight > 0.0 and sample_rate is not None:
+                key, spectral_key, temperature_key = jax.random.split(key, 3)
+                lowest, highest = training.spectral_temperatures
+                decoded = coefficients_from_noise(
+                    method,
+                    normalizer,
+                    model.decoder,
+                    condition,
+                    side_indices,
+                    jax.random.normal(spectral_key, x.shape, x.dtype),
+                    num_steps=1,
+                    temperature=jax.random.uniform(temperature_key, minval=lowest, maxval=highest),
+                )
+                spectral_loss = multi_resolution_mel_loss(
+                    segment_tokenizer.detokenize(tokens),
+                    segment_tokenizer.detokenize(decoded),
+                    sample_rate,
+                    training.spectral_windows,
+                )
+                metrics["spectral_loss"] = spectral_loss
+                loss = loss + training.spectral_loss_weight * spectral_loss
             if prediction is not None:
                 # The error that counts is the one beside the band's own energy, not beside its coarse gain.
                 relative = weight if blocks is None else weight * blocks.relative_weight(x)

@@ -17,23 +17,33 @@ from meanflow_audio_codec.configs.networks import (
     PriorConfig,
     VelocityNetConfig,
 )
-from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, MDCTConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, MDCTConfig, OperatingPointConfig
 
 
 def config() -> ExperimentConfig:
     """The experiment."""
+    # More digits than the rate pays for on average: loud frames have them, quiet ones leave them out.
+    points = ((1_500, 22.0, 12), (3_000, 15.0, 26), (6_000, 10.0, 54), (9_000, 8.0, 82), (12_000, 6.5, 112))
     return ExperimentConfig(
         name="speech-16k",
         dataset=AudioFolderConfig(
             folders=("speech",), sample_rate=16_000, crop_samples=63 * 320, gain_range_db=(-18.0, 6.0)
         ),
         tokenizer=MDCTConfig(hop_length=320),
-        normalization=BlockGainShapeConfig(num_bands=21, block_frames=4, loss_gain_exponent=0.5),
+        normalization=BlockGainShapeConfig(
+            num_bands=21,
+            block_frames=4,
+            loss_gain_exponent=1.0,
+            operating_points=tuple(
+                OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
+                for bits, step, digits in points
+            ),
+        ),
         encoder=EncoderConfig(architecture=ConvNeXtConfig(width=192, num_blocks=5)),
-        bottleneck=FSQConfig(levels=(5,) * 96),
+        bottleneck=FSQConfig(levels=(5,) * points[-1][-1]),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         method=ImprovedMeanFlowConfig(default_temperature=0.5),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
-        training=TrainingConfig(num_steps=9_000, batch_size=16),
+        training=TrainingConfig(num_steps=9_000, batch_size=16, spectral_loss_weight=2.0),
     )

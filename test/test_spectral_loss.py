@@ -1,0 +1,96 @@
+"""The spectral loss: against a plain NumPy computation, and by what it ignores and asks for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from meanflow_audio_codec.configs.recipes import recipe
+from meanflow_audio_codec.configs.serialization import apply_overrides
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.evaluators.spectra import mel_filters
+from meanflow_audio_codec.trainers.spectral_loss import MAGNITUDE_FLOOR, multi_resolution_mel_loss
+
+RATE = 16_000
+WINDOWS = (256, 512)
+
+
+def noise(seed: int, level: float = 0.1) -> np.ndarray:
+    return (level * np.random.default_rng(seed).standard_normal((2, 4_000))).astype(np.float32)
+
+
+def by_loops(reference: np.ndarray, decoded: np.ndarray) -> float:
+    """Frame after frame, in float64."""
+    means = []
+    for length in WINDOWS:
+        window = np.hanning(length + 1)[:-1]
+        filters = mel_filters(RATE, length, int(length / 12.8))
+        filters = filters / filters.sum(axis=0)
+        differences = []
+        for one, other in zip(reference.astype(np.float64), decoded.astype(np.float64), strict=True):
+            for start in range(0, len(one) // (length // 4) * (length // 4) - length + 1, length // 4):
+                logs = [
+                    np.log(
+                        np.maximum(
+                            np.abs(np.fft.rfft(x[start : start + length] * window)) * 2 / window.sum() @ filters, 1e-5
+                        )
+                    )
+                    for x in (one, other)
+                ]
+                differences.append(np.abs(logs[0] - logs[1]))
+        means.append(np.mean(differences))
+    return float(np.mean(means))
+
+
+def test_it_is_the_mean_over_frames_bands_and_resolutions() -> None:
+    loss = multi_resolution_mel_loss(jnp.asarray(noise(0)), jnp.asarray(noise(1, 0.05)), RATE, WINDOWS)
+    assert float(loss) == pytest.approx(by_loops(noise(0), noise(1, 0.05)), rel=1e-4)
+
+
+def test_phase_does_not_count_and_level_counts_in_logarithms() -> None:
+    sound = jnp.asarray(noise(0))
+    assert float(multi_resolution_mel_loss(sound, -sound, RATE, WINDOWS)) < 1e-6
+    assert float(multi_resolution_mel_loss(sound, 0.5 * sound, RATE, WINDOWS)) == pytest.approx(np.log(2.0), rel=1e-3)
+
+
+def test_a_full_scale_sine_has_magnitude_one() -> None:
+    sine = np.sin(2 * np.pi * 1_000 * np.arange(4_000) / RATE).astype(np.float32)[None]
+    difference = multi_resolution_mel_loss(jnp.asarray(sine), jnp.zeros((1, 4_000)), RATE, (512,))
+    # No band is further above the floor than the sine itself, and its own band nearly is.
+    assert 0.0 < float(difference) < -np.log(MAGNITUDE_FLOOR)
+
+
+def test_silence_has_a_finite_gradient_and_no_loss() -> None:
+    silence, sound = jnp.zeros((2, 4_000)), jnp.asarray(noise(0))
+    assert float(multi_resolution_mel_loss(silence, silence, RATE, WINDOWS)) == 0.0
+    gradient = jax.grad(lambda x: multi_resolution_mel_loss(sound, x, RATE, WINDOWS))(silence)
+    assert bool(jnp.isfinite(gradient).all())
+
+
+def test_descent_on_noise_finds_the_level_without_losing_the_noise() -> None:
+    """What a squared error of samples would answer with silence."""
+    reference, drawn = jnp.asarray(noise(0)), jnp.asarray(noise(1))
+
+    def loss(gain: jax.Array) -> jax.Array:
+        return multi_resolution_mel_loss(reference, gain * drawn, RATE, WINDOWS)
+
+    gains = [0.25, 0.5, 0.9, 1.0, 1.1, 2.0, 4.0]
+    losses = [float(loss(jnp.asarray(gain))) for gain in gains]
+    assert gains[int(np.argmin(losses))] in (0.9, 1.0, 1.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["training.spectral_windows=[250]"], "multiple of 4"),
+        (["training.spectral_windows=[8192]", "training.spectral_loss_weight=1", "dataset.crop_samples=4800"], "crop"),
+    ],
+)
+def test_impossible_windows_are_refused(settings: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        apply_overrides(recipe("speech-16k"), settings)
+
+
+def test_images_have_no_spectral_loss() -> None:
+    with pytest.raises(InputError, match="spectral_loss_weight"):
+        apply_overrides(recipe("mnist"), ["training.spectral_loss_weight=1"])
