@@ -77,9 +77,10 @@ def _receive(url: str, size: int, partial: Path, advance_to: Callable[[int], Non
         # With status 206 the length is that of the rest; a server that cannot continue sends 200 and the whole.
         if response.status != 206:
             start = 0
-        length = int(response.headers.get("Content-Length", -1))
-        if start + length != size or length < 0:
-            raise OSError(f"holds {start + length if length >= 0 else 'an unknown number of'} bytes, not {size}")
+        length = response.headers.get("Content-Length", "")
+        if not length.isdecimal() or start + int(length) != size:
+            held = start + int(length) if length.isdecimal() else "an unknown number of"
+            raise OSError(f"holds {held} bytes, not {size}")
         file.truncate(start)
         position = start
         while position < size and (piece := response.read(min(PIECE, size - position))):

@@ -31,10 +31,12 @@ def extract(archive: Path, folder: Path, target_of: Callable[[str], PurePosixPat
         temporary.mkdir(parents=True)
         with byte_progress(f"unpacking {archive.name}", 0, archive.stat().st_size) as advance_to:
             for name, member, position in _members(archive):
-                _refuse_way_out(archive, name, temporary)
+                # Names that nobody wants too: an archive that holds such a one is not what it is said to be.
+                _refuse_way_out(archive, name, temporary / name, temporary)
                 target = target_of(name)
                 if target is None:
                     continue
+                _refuse_way_out(archive, name, temporary / target, temporary)
                 if member is None:
                     raise InputError(f"{archive}: {name!r} is no regular file, so the archive is not the published one")
                 path = temporary / target
@@ -72,7 +74,6 @@ def _in_tar(archive: Path) -> Iterator[tuple[str, Callable[[], Any] | None, int]
                 yield entry.name, partial(file.extractfile, entry) if entry.isreg() else None, compressed.tell()
 
 
-def _refuse_way_out(archive: Path, name: str, folder: Path) -> None:
-    """Also for members that nobody wants: an archive that holds such a name is not what it is said to be."""
-    if not Path(os.path.abspath(folder / name)).is_relative_to(os.path.abspath(folder)):
+def _refuse_way_out(archive: Path, name: str, path: Path, folder: Path) -> None:
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
         raise InputError(f"{archive}: {name!r} leads out of the folder, so the archive is not the published one")
