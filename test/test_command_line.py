@@ -120,7 +120,7 @@ BAD = {
     "demo in -1 steps": ("demo good.wav --num-steps -1", "steps must lie in 1"),
     "demo into a file": (f"demo good.wav --output-dir kept.wav --model {CODEC}", "kept.wav: no such folder"),
     "demo by an unknown model": ("demo good.wav --output-dir out --model nonesuch", "model nonesuch"),
-    "train nothing": ("train", "--config: name a recipe .audio-44k, mnist, speech-16k"),
+    "train nothing": ("train", "--config: name a recipe .audio-44k, audio-44k-musdb18, mnist, speech-16k"),
     "train an unknown recipe": ("train --config speech-9k", "no such recipe; choose from"),
     "train a missing config": ("train --config missing.json", "no such configuration file"),
     "train a broken config": ("train --config notes.json", "not a JSON file"),

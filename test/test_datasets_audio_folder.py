@@ -132,6 +132,14 @@ def test_evaluation_gives_the_centre_of_every_clip_once_and_masks_the_rest(folde
     assert [data.class_names[label] for label in labels] == [row["word"] for _, _, row in data.clips()]
 
 
+def test_every_nth_clip_is_the_same_clip_as_among_all(folder: Path) -> None:
+    data = dataset(folder, split="all")
+    clips, some = list(data.clips()), list(data.clips(every=4))
+    assert [name for name, _, _ in some] == [clips[0][0], clips[4][0]]
+    np.testing.assert_array_equal(some[1][1], clips[4][1])
+    assert some[1][2] == clips[4][2]
+
+
 def test_classes_are_those_of_all_splits(folder: Path) -> None:
     data = dataset(folder, split="valid", label_columns=("speaker",))
     assert data.class_names == ("ann", "bob", "cid")

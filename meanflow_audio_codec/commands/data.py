@@ -4,8 +4,10 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
+from meanflow_audio_codec.commands.corpus_list import list_corpora
 from meanflow_audio_codec.errors import InputError
 
 
@@ -13,7 +15,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of this command."""
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets (or set MEANFLOW_DATA_DIR)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--download", choices=("mnist",), help="fetch a data set into the cache (MEANFLOW_CACHE_DIR)")
+    parser.add_argument("--corpora", action="store_true", help="list the public corpora that --download knows")
+    parser.add_argument(
+        "--download",
+        metavar="NAME",
+        help="mnist, into the cache (MEANFLOW_CACHE_DIR), or a corpus, into the data directory",
+    )
+    parser.add_argument(
+        "--part",
+        metavar="PART",
+        action="append",
+        help="of the corpus to download, instead of its usual ones; repeatable",
+    )
     parser.add_argument("--pack", metavar="FOLDER", help="pack a folder below the data directory for training")
     parser.add_argument("--sample-rate", type=int, default=16_000, metavar="HZ", help="of the pack (16000)")
     parser.add_argument("--split", default="train", help="train (default), valid, test, or all: of the pack")
@@ -30,18 +43,53 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; 1 if a data set is damaged."""
     from meanflow_audio_codec.datasets.data_directory import find_data_directory
 
-    if arguments.download:
-        from meanflow_audio_codec.datasets.mnist import Mnist, find_mnist
-
-        folder = find_mnist(arguments.data_dir, download=True)
-        for split in ("train", "test"):
-            Mnist(data_directory=arguments.data_dir, split=split, batch_size=1).batch(0)
-        _tell(arguments, {"mnist": str(folder)}, f"MNIST is complete in {folder}")
+    if arguments.part and not arguments.download:
+        raise InputError(f"--part {arguments.part[0]}: name the corpus that it is of by --download")
+    if arguments.corpora:
+        list_corpora(as_json=arguments.json)
         return 0
+    if arguments.download == "mnist":
+        return _download_mnist(arguments)
+    if arguments.download:
+        return _download_corpus(arguments)
     directory = find_data_directory(arguments.data_dir)
     if arguments.pack:
         return _pack(arguments, directory)
     return _list(arguments, directory)
+
+
+def _download_mnist(arguments: argparse.Namespace) -> int:
+    from meanflow_audio_codec.datasets.mnist import Mnist, find_mnist
+
+    if arguments.part:
+        raise InputError(f"--part {arguments.part[0]}: mnist has no parts, leave it out")
+    folder = find_mnist(arguments.data_dir, download=True)
+    for split in ("train", "test"):
+        Mnist(data_directory=arguments.data_dir, split=split, batch_size=1).batch(0)
+    _tell(arguments, {"mnist": str(folder)}, f"MNIST is complete in {folder}")
+    return 0
+
+
+def _download_corpus(arguments: argparse.Namespace) -> int:
+    from meanflow_audio_codec.datasets.corpora import corpus_names, find_corpus
+    from meanflow_audio_codec.datasets.corpus_folder import install
+    from meanflow_audio_codec.datasets.data_directory import find_data_directory
+
+    if arguments.download not in corpus_names():
+        known = ", ".join(["mnist", *corpus_names()])
+        raise InputError(f"--download {arguments.download}: no such data set; choose from {known}")
+    corpus = find_corpus(arguments.download)
+    directory = find_data_directory(arguments.data_dir)
+    print(f"{corpus.title}. Licence: {corpus.licence} ({corpus.terms})", file=sys.stderr)
+    sources = install(corpus, directory, tuple(arguments.part or corpus.default_parts))
+    examples = Counter(source.split for source in sources)
+    folder = directory / corpus.name
+    _tell(
+        arguments,
+        {corpus.name: str(folder), "licence": corpus.licence, "examples": examples},
+        f"{folder} holds {', '.join(f'{count} recordings for {split}' for split, count in sorted(examples.items()))}",
+    )
+    return 0
 
 
 def _pack(arguments: argparse.Namespace, directory: Path) -> int:

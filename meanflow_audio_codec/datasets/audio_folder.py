@@ -134,10 +134,11 @@ class AudioFolder:
                 np.arange(self.batch_size) < len(clips),
             )
 
-    def clips(self) -> Iterator[tuple[str, Float[np.ndarray, " samples"], dict[str, str]]]:
-        """Every whole clip of the split in the order of names: its name, samples and manifest row."""
-        for clip, (name, row) in enumerate(zip(self.pack.names, self.pack.rows, strict=True)):
-            yield name, self._read(clip, 0, int(self.pack.lengths[clip])), dict(row)
+    def clips(self, every: int = 1) -> Iterator[tuple[str, Float[np.ndarray, " samples"], dict[str, str]]]:
+        """Whole clips of the split in the order of names, all or every n-th: name, samples and manifest row."""
+        for clip in range(0, len(self.pack.names), every):
+            samples = self._read(clip, 0, int(self.pack.lengths[clip]))
+            yield self.pack.names[clip], samples, dict(self.pack.rows[clip])
 
     @property
     def _request(self) -> dict:

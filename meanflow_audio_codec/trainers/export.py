@@ -1,5 +1,6 @@
 """From a training run to a model folder: averaged weights, and entropy tables fitted on the training recordings."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 from meanflow_audio_codec.trainers.experiment import Experiment
+
+# Enough for tables. Coded at every operating point, so much speech takes 1 GB of memory, and music at 44.1 kHz 3 GB.
+TABLE_HOURS = 3.0
 
 
 def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> None:
@@ -44,14 +48,20 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
 
 
 def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.ndarray]:
-    """Entropy tables from the side information and the codes of every training recording."""
+    """Entropy tables from the side information and the codes of the training recordings."""
     networks = WindowedNetworks(pretrained)
-    clips = [samples for _, samples, _ in data.clips()]
+    clips = clips_for_tables(data)
     if networks.blocks is not None:
         return fit_block_coder(networks, clips).state()
     coded = [networks.encode(samples, networks.num_frames(len(samples))) for samples in _with_progress(clips)]
     sides, codes = zip(*coded, strict=True)
     return PacketCoder.fit(sides, codes, side_levels=networks.side_levels, code_levels=networks.code_levels).state()
+
+
+def clips_for_tables(data: AudioFolder) -> list[Float[np.ndarray, " _"]]:
+    """Every training recording, or every n-th where there are more than `TABLE_HOURS`, so that about these remain."""
+    hours = len(data.pack.samples) / data.sample_rate / 3600.0
+    return [samples for _, samples, _ in data.clips(every=max(1, math.ceil(hours / TABLE_HOURS)))]
 
 
 def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " _"]]) -> PacketCoder:
