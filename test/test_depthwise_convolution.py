@@ -1,5 +1,7 @@
 """The sum of shifted copies is the depthwise convolution that XLA and SciPy compute."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +16,10 @@ CASES = [((9,), 3), ((5,), 7), ((4, 6), 3), ((3, 2), 5), ((4,), 1)]
 call = jax.jit(lambda module, h: module(h))
 
 
-def convolution_and_input(grid: tuple[int, ...], kernel_size: int) -> tuple[DepthwiseConvolution, jax.Array]:
-    module = DepthwiseConvolution(3, kernel_size, len(grid), rngs=nnx.Rngs(params=jax.random.key(0)))
+def convolution_and_input(
+    grid: tuple[int, ...], kernel_size: int, padding: Literal["centred", "causal"] = "centred"
+) -> tuple[DepthwiseConvolution, jax.Array]:
+    module = DepthwiseConvolution(3, kernel_size, len(grid), padding, rngs=nnx.Rngs(params=jax.random.key(0)))
     module.bias = nnx.Param(jnp.array([0.5, -1.0, 2.0]))
     return module, jax.random.normal(jax.random.key(1), (2, *grid, 3))
 
@@ -47,6 +51,24 @@ def test_it_equals_the_grouped_convolution(grid: tuple[int, ...], kernel_size: i
         feature_group_count=3,
     )
     np.testing.assert_allclose(call(module, h), grouped + module.bias[...], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 7])
+def test_causal_padding_is_the_convolution_of_an_impulse_response(kernel_size: int) -> None:
+    """NumPy, in float64: a causal filter is the convolution with its mirrored taps, cut to the input's length."""
+    module, h = convolution_and_input((5,), kernel_size, "causal")
+    kernel, bias = np.asarray(module.kernel[...], np.float64), np.asarray(module.bias[...])
+    expected = np.empty(h.shape)
+    for example in range(2):
+        for channel in range(3):
+            response = np.convolve(np.asarray(h[example, :, channel], np.float64), kernel[::-1, channel])
+            expected[example, :, channel] = bias[channel] + response[:5]
+    np.testing.assert_allclose(call(module, h), expected, rtol=0, atol=2e-6)
+
+
+def test_causal_padding_on_a_square_is_refused() -> None:
+    with pytest.raises(ValueError, match="not for a grid of 2 axes"):
+        convolution_and_input((4, 6), 3, "causal")
 
 
 def test_a_unit_impulse_shows_the_mirrored_kernel() -> None:

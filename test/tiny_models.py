@@ -27,6 +27,8 @@ from meanflow_audio_codec.configs.networks import (
     PriorConfig,
     VelocityNetConfig,
 )
+from meanflow_audio_codec.configs.recipes import recipe
+from meanflow_audio_codec.configs.serialization import apply_overrides
 from meanflow_audio_codec.configs.tokens import (
     BlockGainShapeConfig,
     ChannelStatisticsConfig,
@@ -84,6 +86,14 @@ def scalable_config(name: str = "tiny-scalable") -> ExperimentConfig:
     return codec_config().model_copy(update=parts)
 
 
+def live_config() -> ExperimentConfig:
+    """The recipe of the causal codec with narrow networks of one block, which changes how far back it sees alone."""
+    sizes = ("width=8", "expansion=1", "num_blocks=1")
+    parts = ("encoder", "prior", "decoder")
+    settings = [f"{part}.architecture.{size}" for part in parts for size in sizes]
+    return apply_overrides(recipe("speech-16k-live"), settings)
+
+
 def generator_config(name: str = "tiny-images") -> ExperimentConfig:
     return ExperimentConfig(
         name=name,
@@ -127,18 +137,19 @@ def sound(num_samples: int, seed: int = 0, sample_rate: int = RATE) -> np.ndarra
     return (0.2 * loudness * harmonics + 0.002 * rng.standard_normal(num_samples)).astype(np.float32)
 
 
-def scalable_normalizer() -> TokenNormalizer:
+def scalable_normalizer(config: ExperimentConfig | None = None) -> TokenNormalizer:
     """With the basis fitted to sounds."""
-    config = scalable_config()
+    config = scalable_config() if config is None else config
     assert isinstance(config.normalization, BlockGainShapeConfig)
     tokenizer = build_tokenizer(config.tokenizer, AUDIO)
     batch = tokenizer.tokenize(jnp.asarray([sound(8_000, seed) for seed in range(4)]))
-    basis = fit_band_basis([batch], config.normalization, HOP, RATE)
+    basis = fit_band_basis([batch], config.normalization, tokenizer.spec.channels, RATE)
     return build_normalizer(config.normalization, tokenizer.spec, AUDIO, {"basis": list(basis)})
 
 
-def write_scalable_codec(folder: Path, *, seed: int = 0) -> Path:
-    config, normalizer = scalable_config(), scalable_normalizer()
+def write_scalable_codec(folder: Path, *, config: ExperimentConfig | None = None, seed: int = 0) -> Path:
+    config = scalable_config() if config is None else config
+    normalizer = scalable_normalizer(config)
     model = networks(config, AUDIO, len(normalizer.side_levels), seed)
 
     def save(entropy: dict[str, np.ndarray]) -> PretrainedModel:

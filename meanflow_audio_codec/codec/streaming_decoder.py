@@ -122,8 +122,8 @@ class StreamingDecoder:
         """The rest, with silence behind the last frame.
 
         `num_samples` is the length of the recording if it is known: it cuts the silence that fills the last frame, and
-        packets that are missing at the end are concealed. A decoder that sees no frames ahead has given up to a hop
-        too much by then.
+        packets that are missing at the end are concealed. A decoder that sees no frames ahead has given the silence
+        of the last packet by then, up to a block of frames of it: `decode_stream` cuts that off.
 
         Raises:
             InputError: more packets came than this length has, or far fewer.

@@ -66,8 +66,12 @@ def decode_stream(
         seed=seed,
         temperature=temperature,
     )
+    num_given = 0
     for packet in packets:
         block = decoder.push(packet)
+        # A decoder that sees no frames ahead gives the silence behind the end before it is told where that is.
+        block = block if num_samples is None else block[:, : num_samples - num_given]
+        num_given += block.shape[1]
         if block.shape[1]:
             yield block
     yield decoder.finish(num_samples)

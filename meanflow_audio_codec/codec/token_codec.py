@@ -65,8 +65,13 @@ class TokenCodec:
 
     @property
     def stream_frames_per_packet(self) -> int:
-        """Frames of a packet of a live stream: about 100 ms, in whole blocks."""
+        """Frames of a packet of a live stream: about 100 ms, in whole blocks; one block if the networks are causal.
+
+        Waiting for the packet to fill is then nearly all the latency there is.
+        """
         block = self._networks.block_frames
+        if self._networks.is_causal:
+            return block
         return max(STREAM_FRAMES_PER_PACKET // block, 1) * block
 
     @property

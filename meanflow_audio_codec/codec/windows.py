@@ -59,15 +59,16 @@ def encoder_core_frames(frames_per_packet: int, num_frames: int) -> int:
 
 
 def context_of(architecture: ArchitectureConfig) -> Context:
-    """Frames on either side that a stack of convolutions can see.
+    """Frames that a stack of convolutions can see, before and after; none after with causal padding.
 
     Raises:
         InputError: the network sees a whole segment at once, so windows of a stream would change its result.
     """
     match architecture:
         case ConvNeXtConfig(response_normalization=False):
-            reach = architecture.num_blocks * (architecture.kernel_size // 2)
-            return Context(reach, reach)
+            future = architecture.kernel_size // 2 if architecture.padding == "centred" else 0
+            past = architecture.kernel_size - 1 - future
+            return Context(architecture.num_blocks * past, architecture.num_blocks * future)
         case ConvNeXtConfig():
             name = "convnext with response_normalization"
         case _:
@@ -110,6 +111,11 @@ class WindowedNetworks:
     @property
     def _window_options(self) -> dict[str, Any]:
         return {"window": self._transform.window, "kbd_alpha": self._transform.kbd_alpha}
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no network of the path sees a frame ahead."""
+        return self.encoder_context.future == self.decoder_context.future == 0
 
     @property
     def silent_codes(self) -> Int[np.ndarray, " q"]:

@@ -8,6 +8,7 @@ from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.data import (
     AudioFolderConfig,
     DatasetConfig,
+    GaussianConfig,
     MnistConfig,
     SyntheticAudioConfig,
     SyntheticImagesConfig,
@@ -20,7 +21,13 @@ from meanflow_audio_codec.configs.methods import (
     ImprovedMeanFlowConfig,
     MethodConfig,
 )
-from meanflow_audio_codec.configs.networks import BottleneckConfig, EncoderConfig, PriorConfig, VelocityNetConfig
+from meanflow_audio_codec.configs.networks import (
+    BottleneckConfig,
+    ConvNeXtConfig,
+    EncoderConfig,
+    PriorConfig,
+    VelocityNetConfig,
+)
 from meanflow_audio_codec.configs.tokens import (
     BlockGainShapeConfig,
     GainShapeConfig,
@@ -112,6 +119,7 @@ class ExperimentConfig(Config):
             raise ValueError("velocity_head is the tangent of improved-mean-flow; other methods have no use for it")
         if self.decoder.num_classes == 0 and _is_guided(self.method):
             raise ValueError("guidance strengthens a label: set decoder.num_classes, or leave the guidance scales at 1")
+        self._check_time()
         if self.training.spectral_loss_weight > 0.0:
             self._check_spectral_loss()
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
@@ -136,6 +144,17 @@ class ExperimentConfig(Config):
         longest = max(self.training.spectral_windows)
         if longest > self.dataset.crop_samples:
             raise ValueError(f"spectral_windows: {longest} samples are more than a crop, {self.dataset.crop_samples}")
+
+    def _check_time(self) -> None:
+        if isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
+            return
+        if isinstance(self.dataset, GaussianConfig) and len(self.dataset.shape) == 1:
+            return
+        for name in ("encoder", "prior", "decoder"):
+            network = getattr(self, name)
+            architecture = None if network is None else network.architecture
+            if isinstance(architecture, ConvNeXtConfig) and architecture.padding == "causal":
+                raise ValueError(f"{name}.architecture.padding causal needs frames in time, not images: use centred")
 
     def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
         if not isinstance(self.tokenizer, MDCTConfig) or self.bottleneck is None:

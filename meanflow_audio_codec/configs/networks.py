@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from meanflow_audio_codec.configs.base import Config
 
@@ -42,6 +42,8 @@ class ConvNeXtConfig(Config):
     gelu: Literal["exact", "tanh"] = "tanh"
     # Global response normalisation of ConvNeXt V2 (arXiv 2301.00808): channels compete, by their norm over the grid.
     response_normalization: bool = False
+    # What the kernel covers: as many tokens on both sides, or its own and earlier ones (frames in time only).
+    padding: Literal["centred", "causal"] = "centred"
 
     @field_validator("kernel_size")
     @classmethod
@@ -49,6 +51,15 @@ class ConvNeXtConfig(Config):
         if value % 2 == 0:
             raise ValueError("kernel_size must be odd, so that the convolution is centred")
         return value
+
+    @model_validator(mode="after")
+    def _causal_throughout(self) -> "ConvNeXtConfig":
+        if self.padding == "causal" and self.response_normalization:
+            raise ValueError(
+                "response_normalization makes every frame depend on every other, later ones too: switch it off, or set "
+                "padding to centred"
+            )
+        return self
 
 
 ArchitectureConfig = Annotated[ConvNeXtConfig | MLPConfig | MixerConfig, Field(discriminator="kind")]

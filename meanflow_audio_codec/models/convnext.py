@@ -40,7 +40,7 @@ class ConvNeXtBlock(nnx.Module):
     def __init__(self, config: ConvNeXtConfig, grid: tuple[int, ...], condition_width: int | None, *, rngs: nnx.Rngs):
         self.gelu_form: Literal["exact", "tanh"] = config.gelu
         self.grid = grid
-        self.convolution = DepthwiseConvolution(config.width, config.kernel_size, len(grid), rngs=rngs)
+        self.convolution = DepthwiseConvolution(config.width, config.kernel_size, len(grid), config.padding, rngs=rngs)
         self.norm = AdaptiveLayerNorm(config.width, condition_width, initial_gate=0.3, rngs=rngs)
         self.expand = nnx.Linear(config.width, config.expansion * config.width, rngs=rngs)
         self.response_norm = (
