@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE", help="rows of the manifest")
     parser.add_argument("--limit", type=int, help="score this many recordings, evenly spread over the split")
     parser.add_argument("--bitrate", type=float, nargs="+", metavar="KBPS", help="one row each (default: the model's)")
+    parser.add_argument(
+        "--frames-per-packet", type=int, help="as of encode; a live stream has fewer, and pays for each packet's ending"
+    )
     parser.add_argument("--num-steps", type=int, nargs="+", help="steps, one row each (default: the model's)")
     parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
     parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
@@ -51,6 +54,7 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     from rich.console import Console
 
     from meanflow_audio_codec.codec.codec import Codec
+    from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
     from meanflow_audio_codec.evaluators.clip_scores import check_metrics
     from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_lyra, evaluate_opus
     from meanflow_audio_codec.evaluators.lyra import find_lyra
@@ -69,7 +73,15 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     settings = tuple(Setting(steps, value) for value in temperatures for steps in step_counts)
     systems = []
     for bitrate in arguments.bitrate or [None]:
-        systems += evaluate_codec(codec, clips, settings, metrics, bitrate=bitrate, jobs=arguments.jobs)
+        systems += evaluate_codec(
+            codec,
+            clips,
+            settings,
+            metrics,
+            bitrate=bitrate,
+            frames_per_packet=FRAMES_PER_PACKET if arguments.frames_per_packet is None else arguments.frames_per_packet,
+            jobs=arguments.jobs,
+        )
     systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
     systems += [evaluate_lyra(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.lyra]
     if arguments.json:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
+from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
 from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clips
 from meanflow_audio_codec.evaluators.lyra import code_with_lyra
 from meanflow_audio_codec.evaluators.opus import code_with_opus
@@ -36,11 +37,15 @@ def evaluate_codec(
     metrics: tuple[str, ...],
     *,
     bitrate: float | None = None,
+    frames_per_packet: int = FRAMES_PER_PACKET,
     jobs: int,
 ) -> list[SystemScores]:
     """Scores of every setting on clips at the model's sample rate; each clip is encoded once, at `bitrate` kbit/s."""
     clips = list(clips)
-    files = [codec.encode(samples, codec.sample_rate, bitrate=bitrate) for _, samples in clips]
+    files = [
+        codec.encode(samples, codec.sample_rate, bitrate=bitrate, frames_per_packet=frames_per_packet)
+        for _, samples in clips
+    ]
     bits = sum(codec.bits(data) for data in files)
     seconds = sum(len(samples) for _, samples in clips) / codec.sample_rate
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy import CodeCoder, PacketCoder
 from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
+from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
@@ -85,7 +86,9 @@ def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray
             codes[point].append(of_clip[1])
 
     def fit() -> PacketCoder:
-        envelope = BlockEnvelopeCoder.fit(symbols, networks.symbol_levels, networks.block_frames, digits)
+        # The first frame of a packet has a table of its own: packets are as long as a stream of this model has them.
+        packets = [[part for clip in of_point for part in _packets(networks, clip)] for of_point in symbols]
+        envelope = BlockEnvelopeCoder.fit(packets, networks.symbol_levels, networks.block_frames, digits)
         flat = [packet for of_point in symbols for packet in of_point]
         num_digits = [envelope.num_digits(packet) for packet in flat]
         every = [packet for of_point in codes for packet in of_point]
@@ -100,6 +103,12 @@ def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray
             choose = DetailChooser(networks, draft, rate, frames_per_second)
             symbols[point][index], _ = choose(clip_symbols, clip_codes)
     return fit()
+
+
+def _packets(networks: WindowedNetworks, symbols: Int[np.ndarray, "n s"]) -> list[Int[np.ndarray, "_ s"]]:
+    """The frames of a recording in the packets that it is likely to be coded in."""
+    size = networks.block_frames if networks.is_causal else FRAMES_PER_PACKET
+    return [symbols[first : first + size] for first in range(0, len(symbols), size)]
 
 
 def _with_progress(clips: Sequence[Float[np.ndarray, " _"]]) -> Iterable[Float[np.ndarray, " _"]]:

@@ -5,7 +5,8 @@ the frame after its own (10 ms), and nothing looks ahead. As twice as many frame
 digits, and the envelope fewer bands and wider steps (documentation/research/envelope_coding.md, "At half the hop").
 
 Command: `meanflow-codec train --config speech-16k-live --run-dir runs/live --data-dir DATA`, then
-`meanflow-codec evaluate --model runs/live/model --data-dir DATA --only sample_rate=16000 --bitrate 3 6 9 12`.
+`meanflow-codec evaluate --model runs/live/model --data-dir DATA --only sample_rate=16000 --bitrate 3 6 9 12
+--frames-per-packet 4`.
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
@@ -36,7 +37,7 @@ def config() -> ExperimentConfig:
         normalization=BlockGainShapeConfig(
             num_bands=18,
             block_frames=4,
-            loss_gain_exponent=0.5,
+            loss_gain_exponent=1.0,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
@@ -48,5 +49,5 @@ def config() -> ExperimentConfig:
         decoder=VelocityNetConfig(architecture=wide),
         method=ImprovedMeanFlowConfig(default_temperature=0.5),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
-        training=TrainingConfig(num_steps=3_000, batch_size=16),
+        training=TrainingConfig(num_steps=3_000, batch_size=16, spectral_loss_weight=2.0),
     )
