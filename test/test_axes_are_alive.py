@@ -197,6 +197,7 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
                 OperatingPointConfig(bits_per_second=1_200, envelope_step_db=6.0, num_digits=3),
             ),
             temperature_tilt=0.5,
+            uncertainty_exponent=0.5,
             default_bits_per_second=900,
             fit_batches=2,
         ),

@@ -231,6 +231,19 @@ def test_the_temperature_tilts_about_its_value(temperature, tilt):
         assert of_bins[-1] - of_bins[0] == pytest.approx(tilt * (BINS - 1) / BINS, rel=1e-3)
 
 
+def test_noise_follows_the_share_of_a_band_that_is_unknown():
+    shares = np.linspace(0.05, 1.0, BANDS).astype(np.float32)
+    expected = noise(1) ** 2 / 0.05
+    variance = jnp.asarray(shares)[normalizer().band_of_bin] * expected
+    for exponent in (0.5, 1.0):
+        factor = np.asarray(normalizer(uncertainty_exponent=exponent).relative_noise(variance, expected))
+        wanted = np.broadcast_to(shares[normalizer().band_of_bin] ** exponent, factor.shape)
+        np.testing.assert_allclose(factor, wanted, rtol=2e-2)
+    nothing_known = normalizer(uncertainty_exponent=1.0).relative_noise(expected, expected)
+    np.testing.assert_allclose(nothing_known, 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(normalizer(uncertainty_exponent=0.0).relative_noise(variance, expected), 1.0)
+
+
 def test_the_fitted_basis_orders_the_variance_and_does_not_depend_on_the_cut():
     config = normalizer().config
     heights = np.asarray(normalizer().heights_db(noise()), np.float64).reshape(-1, BANDS)

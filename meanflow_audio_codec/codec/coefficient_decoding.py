@@ -53,6 +53,8 @@ def coefficients_from_noise(
     temperature = jnp.asarray(temperature, jnp.float32)
     if blocks is not None:
         noise = noise * blocks.relative_temperature(temperature)
+        if blocks.config.uncertainty_exponent > 0.0 and condition.prediction is not None:
+            noise = noise * blocks.relative_noise(condition.prediction.variance, condition.prediction.mean_square)
     tokens = sample(
         method,
         decoder,

@@ -75,6 +75,9 @@ class BlockGainShapeConfig(Config):
     energy_restoration: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     # How much hotter than the lowest the highest frequency is decoded: low ones are predicted better.
     temperature_tilt: NonNegativeFloat = 0.0
+    # Noise is scaled by this power of the share of a band's energy that the codes leave open: what is known well gets
+    # little. 0 treats all bands alike.
+    uncertainty_exponent: NonNegativeFloat = 0.0
     # The bit rate unless told otherwise.
     default_bits_per_second: PositiveInt = 6_000
     # Training batches that the transform over bands is fitted on.

@@ -23,9 +23,14 @@ class Prediction(NamedTuple):
     log_scale: Float[Array, "b n c"]
 
     @property
+    def variance(self) -> Float[Array, "b n c"]:
+        """Square of the scale of every token value."""
+        return jnp.exp(2.0 * self.log_scale)
+
+    @property
     def mean_square(self) -> Float[Array, "b n c"]:
         """Expected square of every token value: mean^2 + scale^2."""
-        return self.mean**2 + jnp.exp(2.0 * self.log_scale)
+        return self.mean**2 + self.variance
 
     def squared_error(self, x: Float[Array, "b n c"], weight: Float[Array, "b n c"]) -> Float[Array, ""]:
         """Weighted mean squared error of the mean."""

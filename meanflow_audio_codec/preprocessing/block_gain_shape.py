@@ -204,6 +204,18 @@ class BlockGainShapeNormalizer:
         tilted = jnp.clip(temperature + tilt.astype(np.float32), 0.0, jnp.maximum(temperature, 1.0))
         return jnp.where(temperature > 0.0, tilted / jnp.maximum(temperature, 1e-6), 1.0)
 
+    def relative_noise(
+        self, variance: Float[Array, "*b n bins"], expected: Float[Array, "*b n bins"]
+    ) -> Float[Array, "*b n bins"]:
+        """Factor on the noise of every coefficient: a power of the share of its band's energy that is not known.
+
+        `variance` is that of the prior's prediction, `expected` its mean square, which is not less.
+        """
+        unknown = (self._mean_square(variance, squared=True) + 1e-6) / (
+            self._mean_square(expected, squared=True) + 1e-6
+        )
+        return (unknown**self.config.uncertainty_exponent)[..., self.band_of_bin]
+
     def restore_energy(
         self,
         tokens: Float[Array, "*b n bins"],
