@@ -43,5 +43,7 @@ def config() -> ExperimentConfig:
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=288, num_blocks=4)),
         method=ImprovedMeanFlowConfig(default_temperature=0.5),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
-        training=TrainingConfig(num_steps=5_000, batch_size=16),
+        training=TrainingConfig(
+            num_steps=5_000, batch_size=16, spectral_loss_weight=2.0, spectral_windows=(512, 1024, 2048)
+        ),
     )
