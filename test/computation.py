@@ -130,7 +130,7 @@ class Computation:
         spec = experiment.segment_tokenizer.spec
         shape = len(signal), spec.num_tokens
         bottleneck = experiment.model.bottleneck
-        codes = None if bottleneck is None else jnp.zeros((*shape, bottleneck.channels), jnp.int32)
+        codes = None if bottleneck is None else jnp.zeros((*shape, len(bottleneck.levels)), jnp.int32)
 
         def decode(model: CodecModel, side: jax.Array, codes: jax.Array | None, noise: jax.Array) -> jax.Array:
             local = prediction = None

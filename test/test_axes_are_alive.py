@@ -39,6 +39,7 @@ from meanflow_audio_codec.configs.methods import (
 )
 from meanflow_audio_codec.configs.networks import (
     ArchitectureConfig,
+    BottleneckConfig,
     ConvNeXtConfig,
     DiscriminatorConfig,
     EncoderConfig,
@@ -46,6 +47,8 @@ from meanflow_audio_codec.configs.networks import (
     MixerConfig,
     MLPConfig,
     PriorConfig,
+    ResidualFSQConfig,
+    RVQConfig,
     VelocityNetConfig,
 )
 from meanflow_audio_codec.configs.serialization import apply_overrides
@@ -141,12 +144,24 @@ def training(**parts: Any) -> ExperimentConfig:
 
 
 def codec(architecture: ArchitectureConfig, **parts: Any) -> ExperimentConfig:
-    return training(
-        encoder=EncoderConfig(architecture=architecture),
-        bottleneck=FSQConfig(levels=(5, 4)),
-        prior=PriorConfig(architecture=architecture),
-        decoder=VelocityNetConfig(architecture=architecture, condition_width=4, num_time_frequencies=2),
-        **parts,
+    networks = {
+        "encoder": EncoderConfig(architecture=architecture),
+        "bottleneck": FSQConfig(levels=(5, 4)),
+        "prior": PriorConfig(architecture=architecture),
+        "decoder": VelocityNetConfig(architecture=architecture, condition_width=4, num_time_frequencies=2),
+    }
+    return training(**(networks | parts))
+
+
+def vector_codec(bottleneck: BottleneckConfig) -> ExperimentConfig:
+    """Vectors of 16 numbers."""
+    return codec(
+        MIXER,
+        bottleneck=bottleneck,
+        dataset=GaussianConfig(shape=(16,)),
+        tokenizer=ReshapeConfig(patch=4),
+        normalization=ChannelStatisticsConfig(fit_batches=2),
+        method=AutoencoderConfig(),
     )
 
 
@@ -165,13 +180,9 @@ def generator(method: MethodConfig) -> ExperimentConfig:
 EXPERIMENTS: dict[str, ExperimentConfig] = {
     # The cheapest first: a field is changed in one after the other, until one shows its effect.
     "flow-matching": generator(FlowMatchingConfig(sampling_scale=2.0, adaptive_weight_power=1.0)),
-    "mixer": codec(
-        MIXER,
-        dataset=GaussianConfig(shape=(16,)),
-        tokenizer=ReshapeConfig(patch=4),
-        normalization=ChannelStatisticsConfig(fit_batches=2),
-        method=AutoencoderConfig(),
-    ),
+    "mixer": vector_codec(FSQConfig(levels=(5, 4))),
+    "residual-fsq": vector_codec(ResidualFSQConfig(channels=3, num_stages=2, num_levels=3)),
+    "rvq": vector_codec(RVQConfig(channels=4, num_codebooks=2, codebook_size=4, code_channels=2)),
     "convnext": codec(
         CONVNEXT,
         dataset=AudioFolderConfig(
@@ -362,7 +373,8 @@ def test_the_experiments_have_every_field_of_every_part() -> None:
     assert set(fields(ExperimentConfig)) == found
     assert {
         "segment_tokens",
-        "bottleneck.levels",
+        "bottleneck[FSQConfig].levels",
+        "bottleneck[RVQConfig].commitment_weight",
         "prior.architecture[MixerConfig].token_width",
         "method[ImprovedMeanFlowConfig].guidance[GuidanceConfig].sampling_interval.1",
         "method[AdversarialConfig].discriminator.hop_lengths",

@@ -96,7 +96,20 @@ def bad(**changes: Any) -> dict[str, Any]:
         (bad(optimizer__schedule="linear"), ["optimizer.schedule", "'constant' or 'cosine'"]),
         (bad(decoder__architecture__kernel_size=4), ["decoder.architecture.convnext.kernel_size", "must be odd"]),
         (bad(decoder__architecture__gelu="fast"), ["decoder.architecture.convnext.gelu", "'exact' or 'tanh'"]),
-        (bad(bottleneck__levels=[5, 1]), ["bottleneck.levels.1", "greater than or equal to 2"]),
+        (bad(bottleneck__levels=[5, 1]), ["bottleneck.fsq.levels.1", "greater than or equal to 2"]),
+        (bad(bottleneck={"kind": "vq"}), ["bottleneck", "'fsq', 'residual-fsq', 'rvq'"]),
+        (
+            bad(bottleneck={"kind": "residual-fsq", "num_levels": 4}),
+            ["bottleneck.residual-fsq.num_levels", "must be odd, not 4"],
+        ),
+        (
+            bad(bottleneck={"kind": "residual-fsq", "num_levels": 63, "num_stages": 3}),
+            ["bottleneck.residual-fsq", "3 stages of 63 levels", "lower num_stages or num_levels"],
+        ),
+        (
+            bad(bottleneck={"kind": "rvq", "channels": 4}),
+            ["bottleneck.rvq", "code_channels 8 must not exceed channels 4"],
+        ),
         (bad(tokenizer__kind="wavelet"), ["tokenizer", "wavelet", "'mdct', 'reshape'"]),
         (bad(tokenizer__hop_length=321), ["tokenizer.mdct.hop_length", "multiple of 2"]),
         (bad(normalization__step_db=300.0), ["normalization.gain-shape.step_db", "less than or equal to 20"]),

@@ -86,6 +86,24 @@ def test_the_gradient_is_that_of_the_bound() -> None:
         np.testing.assert_allclose(np.asarray(slope)[:, 0, channel], expected, rtol=2e-3, atol=1e-6)
 
 
+def test_digits_that_are_kept_stay_and_the_others_are_silent() -> None:
+    latent = jax.random.normal(jax.random.key(2), (2, len(LEVELS) + 1, len(LEVELS)))
+    num_kept = jnp.tile(jnp.arange(len(LEVELS) + 1), (2, 1))
+    whole, part = QUANTISER(latent), QUANTISER(latent, num_kept)
+    for kept in range(len(LEVELS) + 1):
+        np.testing.assert_array_equal(part.codes[:, kept, :kept], whole.codes[:, kept, :kept])
+        np.testing.assert_array_equal(part.latent[:, kept, :kept], whole.latent[:, kept, :kept])
+        np.testing.assert_array_equal(
+            part.codes[:, kept, kept:], np.tile([level // 2 for level in LEVELS[kept:]], (2, 1))
+        )
+        assert not part.latent[:, kept, kept:].any()
+    # The decoder looks at no digit that is left out, whatever it is.
+    for codes in (whole.codes, part.codes):
+        np.testing.assert_array_equal(QUANTISER.codes_to_latent(codes, num_kept), part.latent)
+    slope = jax.grad(lambda latent: QUANTISER(latent, num_kept).latent.sum())(latent)
+    np.testing.assert_array_equal(slope != 0.0, np.arange(len(LEVELS)) < num_kept[..., None])
+
+
 def test_channels_do_not_interact() -> None:
     latent = jax.random.normal(jax.random.key(1), (4, 3, len(LEVELS)))
     jacobian = jax.jacobian(lambda row: QUANTISER(row[None, None]).latent[0, 0])(latent[0, 0])
@@ -104,6 +122,7 @@ def test_it_is_a_bottleneck_without_parameters() -> None:
     assert isinstance(QUANTISER, Bottleneck)
     assert QUANTISER.channels == len(LEVELS)
     assert jax.tree.leaves(QUANTISER) == []
+    assert float(QUANTISER(jnp.ones((1, 2, len(LEVELS)))).loss) == 0.0
 
 
 @pytest.mark.parametrize("levels", [(1,), (65,), (5, 0)])

@@ -18,7 +18,6 @@ from meanflow_audio_codec.codec.streams import decode_stream, encode_stream
 from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.codec.verification import verify_packets
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.models.bottleneck import BottleneckOutput, keep_digits
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
 
 BLOCK, BANDS, DIGITS = 4, 8, 12
@@ -238,18 +237,6 @@ def test_fewer_digits_are_a_prefix_of_more(codec):
     assert (counts[0] < counts[1]).any()
     both = np.arange(DIGITS) < np.asarray(counts[0])[..., None]
     np.testing.assert_array_equal(fewer.codes[both], more.codes[both])
-
-
-def test_keeping_digits_leaves_those_kept_and_silences_the_others():
-    levels = (5, 3, 7)
-    codes = jnp.asarray(np.random.default_rng(0).integers(0, levels, (2, 4, 3)), jnp.int32)
-    output = BottleneckOutput(codes.astype(jnp.float32) - 9.0, codes)
-    kept = keep_digits(output, jnp.array([[0, 1, 2, 3]] * 2), levels)
-    for digits in range(4):
-        np.testing.assert_array_equal(kept.codes[:, digits, :digits], codes[:, digits, :digits])
-        np.testing.assert_array_equal(kept.latent[:, digits, :digits], output.latent[:, digits, :digits])
-        np.testing.assert_array_equal(kept.codes[:, digits, digits:], np.tile([2, 1, 3][digits:], (2, 1)))
-        assert not kept.latent[:, digits, digits:].any()
 
 
 def test_files_may_change_their_operating_point_between_packets(codec):

@@ -21,6 +21,7 @@ from meanflow_audio_codec.configs.data import AudioFolderConfig, MnistConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.methods import GuidanceConfig, ImprovedMeanFlowConfig
 from meanflow_audio_codec.configs.networks import (
+    BottleneckConfig,
     ConvNeXtConfig,
     EncoderConfig,
     FSQConfig,
@@ -67,7 +68,10 @@ def codec_config(name: str = "tiny") -> ExperimentConfig:
     )
 
 
-def scalable_config(name: str = "tiny-scalable") -> ExperimentConfig:
+TWELVE_DIGITS = FSQConfig(levels=(5,) * 12)
+
+
+def scalable_config(name: str = "tiny-scalable", bottleneck: BottleneckConfig = TWELVE_DIGITS) -> ExperimentConfig:
     """The same networks at three bit rates, whose digits alone would cost 0.6, 1.0 and 1.4 kbit/s."""
     points = ((600, 20.0, 5), (1_200, 12.0, 9), (1_800, 8.0, 12))
     normalization = BlockGainShapeConfig(
@@ -81,7 +85,7 @@ def scalable_config(name: str = "tiny-scalable") -> ExperimentConfig:
         temperature_tilt=0.2,
     )
     # 32 frames: whole blocks.
-    dataset, bottleneck = AudioFolderConfig(crop_samples=31 * HOP), FSQConfig(levels=(5,) * 12)
+    dataset = AudioFolderConfig(crop_samples=31 * HOP)
     parts = {"name": name, "dataset": dataset, "normalization": normalization, "bottleneck": bottleneck}
     return codec_config().model_copy(update=parts)
 

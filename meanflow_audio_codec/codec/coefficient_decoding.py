@@ -24,10 +24,12 @@ def decode_coefficients(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by their side information and codes, from unit noise."""
-    condition = model.condition_of_codes(codes, pretrained.normalizer.features(side))
+    normalizer = pretrained.normalizer
+    num_kept = normalizer.num_digits(side) if isinstance(normalizer, BlockGainShapeNormalizer) else None
+    condition = model.condition_of_codes(codes, normalizer.features(side), num_kept)
     return coefficients_from_noise(
         pretrained.method,
-        pretrained.normalizer,
+        normalizer,
         model.decoder,
         condition,
         side,

@@ -25,6 +25,7 @@ from meanflow_audio_codec.configs.networks import (
     BottleneckConfig,
     ConvNeXtConfig,
     EncoderConfig,
+    FSQConfig,
     PriorConfig,
     VelocityNetConfig,
 )
@@ -162,11 +163,11 @@ class ExperimentConfig(Config):
         if normalization.num_bands > self.tokenizer.hop_length:
             raise ValueError(f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins")
         digits = normalization.operating_points[-1].num_digits
-        if digits != len(self.bottleneck.levels):
+        if digits != self.bottleneck.num_codes:
             raise ValueError(
-                f"the last operating point keeps {digits} digits, but the bottleneck has {len(self.bottleneck.levels)}"
+                f"the last operating point keeps {digits} digits, but the bottleneck has {self.bottleneck.num_codes}"
             )
-        if any(level % 2 == 0 for level in self.bottleneck.levels):
+        if isinstance(self.bottleneck, FSQConfig) and any(level % 2 == 0 for level in self.bottleneck.levels):
             raise ValueError("a digit that is left out is decoded as the middle level: use odd numbers of levels")
 
 

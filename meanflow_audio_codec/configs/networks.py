@@ -71,8 +71,74 @@ class FSQConfig(Config):
     kind: Literal["fsq"] = "fsq"
     levels: tuple[Annotated[int, Field(ge=2, le=64)], ...] = (5,) * 24
 
+    @property
+    def num_codes(self) -> int:
+        """Codes of a token: one digit per channel."""
+        return len(self.levels)
 
-BottleneckConfig = Annotated[FSQConfig, Field()]
+
+# Finest levels of a residual finite scalar quantiser: so many that their sums are exact and float32 still tells them
+# apart.
+MOST_FINE_LEVELS = 2**16
+
+
+class ResidualFSQConfig(Config):
+    """Finite scalar quantisation in stages, each of what the former ones left: one digit per stage and channel."""
+
+    kind: Literal["residual-fsq"] = "residual-fsq"
+    channels: PositiveInt = 24
+    num_stages: PositiveInt = 2
+    # Of every digit; odd, so that a digit may be zero.
+    num_levels: Annotated[int, Field(ge=3, le=63)] = 5
+
+    @property
+    def num_codes(self) -> int:
+        """Codes of a token: the digits of all channels, stage after stage."""
+        return self.num_stages * self.channels
+
+    @field_validator("num_levels")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"num_levels must be odd, not {value}, so that zero is a level of every stage")
+        return value
+
+    @model_validator(mode="after")
+    def _levels_are_told_apart(self) -> "ResidualFSQConfig":
+        if self.num_levels**self.num_stages > MOST_FINE_LEVELS:
+            raise ValueError(
+                f"{self.num_stages} stages of {self.num_levels} levels divide a channel into more than "
+                f"{MOST_FINE_LEVELS}: lower num_stages or num_levels"
+            )
+        return self
+
+
+class RVQConfig(Config):
+    """Residual vector quantisation: each codebook codes what the former ones left of the latent."""
+
+    kind: Literal["rvq"] = "rvq"
+    channels: PositiveInt = 64
+    num_codebooks: PositiveInt = 12
+    codebook_size: Annotated[int, Field(ge=2, le=4096)] = 1024
+    # Channels that a codebook sees, by a linear map of its own: few, so that few of its entries go unused.
+    code_channels: PositiveInt = 8
+    # Weights of the squared distance between latent and entry: as a loss of the entry, and as one of the latent.
+    codebook_weight: PositiveFloat = 1.0
+    commitment_weight: PositiveFloat = 0.25
+
+    @property
+    def num_codes(self) -> int:
+        """Codes of a token: one per codebook."""
+        return self.num_codebooks
+
+    @model_validator(mode="after")
+    def _codebooks_see_less_than_all(self) -> "RVQConfig":
+        if self.code_channels > self.channels:
+            raise ValueError(f"code_channels {self.code_channels} must not exceed channels {self.channels}")
+        return self
+
+
+BottleneckConfig = Annotated[FSQConfig | ResidualFSQConfig | RVQConfig, Field(discriminator="kind")]
 
 
 class EncoderConfig(Config):

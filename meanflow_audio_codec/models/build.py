@@ -13,6 +13,8 @@ from meanflow_audio_codec.configs.methods import (
     MeanFlowConfig,
     MethodConfig,
 )
+from meanflow_audio_codec.configs.networks import BottleneckConfig, FSQConfig, ResidualFSQConfig, RVQConfig
+from meanflow_audio_codec.models.bottleneck import Bottleneck
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
@@ -24,6 +26,8 @@ from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
 from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.prior import GaussianPrior
+from meanflow_audio_codec.models.residual_fsq import ResidualFSQ
+from meanflow_audio_codec.models.rvq import RVQ
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
@@ -60,6 +64,17 @@ def _conditional_guidance(config: MethodConfig) -> GuidanceConfig | None:
     return guidance if isinstance(guidance, GuidanceConfig) and guidance.max_scale > 1.0 else None
 
 
+def build_bottleneck(config: BottleneckConfig, *, rngs: nnx.Rngs) -> Bottleneck:
+    """The bottleneck of a configuration."""
+    match config:
+        case FSQConfig():
+            return FSQ(config)
+        case ResidualFSQConfig():
+            return ResidualFSQ(config)
+        case RVQConfig():
+            return RVQ(config, rngs=rngs)
+
+
 def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, key: jax.Array) -> CodecModel:
     """The networks of a configuration, for tokens of this shape with this much side information.
 
@@ -70,7 +85,8 @@ def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, k
     encoder = bottleneck = prior = None
     local_channels = 0
     if config.encoder is not None and config.bottleneck is not None:
-        bottleneck = FSQ(config.bottleneck)
+        # A stream of its own, so that the other networks start alike whatever the bottleneck draws.
+        bottleneck = build_bottleneck(config.bottleneck, rngs=nnx.Rngs(params=jax.random.fold_in(key, 1)))
         encoder = Encoder(config.encoder, spec, side_channels, bottleneck.channels, rngs=rngs)
         local_channels = bottleneck.channels + side_channels
         if config.prior is not None:

@@ -44,15 +44,17 @@ class CodecModel(nnx.Module):
         """What encodes, decodes and samples: the networks of a published model."""
         return CodecModel(self.encoder, self.bottleneck, self.prior, self.decoder)
 
-    def encode(self, x: Float[Array, "b n c"], side: Float[Array, "b n s"]) -> BottleneckOutput:
-        """Codes of normalised tokens.
+    def encode(
+        self, x: Float[Array, "b n c"], side: Float[Array, "b n s"], num_kept: Int[Array, "b n"] | None = None
+    ) -> BottleneckOutput:
+        """Codes of normalised tokens: the first `num_kept` of each, or all.
 
         Raises:
             ValueError: the model is generative only.
         """
         if self.encoder is None or self.bottleneck is None:
             raise ValueError("this model has no encoder: it samples, and cannot encode")
-        return self.bottleneck(self.encoder(x, side))
+        return self.bottleneck(self.encoder(x, side), num_kept)
 
     def condition(self, latent: Float[Array, "b n k"], side: Float[Array, "b n s"]) -> LocalCondition:
         """The decoder's local condition from a quantised latent and the side features."""
@@ -62,12 +64,14 @@ class CodecModel(nnx.Module):
         prediction = self.prior(local)
         return LocalCondition(features=prediction.features, prediction=prediction)
 
-    def condition_of_codes(self, codes: Int[Array, "b n q"], side: Float[Array, "b n s"]) -> LocalCondition:
-        """The decoder's local condition from codes, as read from a file.
+    def condition_of_codes(
+        self, codes: Int[Array, "b n q"], side: Float[Array, "b n s"], num_kept: Int[Array, "b n"] | None = None
+    ) -> LocalCondition:
+        """The decoder's local condition from codes, as read from a file, of which the first `num_kept` or all count.
 
         Raises:
             ValueError: the model is generative only.
         """
         if self.bottleneck is None:
             raise ValueError("this model has no bottleneck: it samples, and cannot decode codes")
-        return self.condition(self.bottleneck.codes_to_latent(codes), side)
+        return self.condition(self.bottleneck.codes_to_latent(codes, num_kept), side)

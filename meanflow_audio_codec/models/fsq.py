@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from meanflow_audio_codec.configs.networks import FSQConfig
-from meanflow_audio_codec.models.bottleneck import BottleneckOutput
+from meanflow_audio_codec.models.bottleneck import BottleneckOutput, keep_first, middle_codes
 
 
 class FSQ(nnx.Module):
@@ -21,8 +21,8 @@ class FSQ(nnx.Module):
         """Latent channels, one per digit."""
         return len(self.levels)
 
-    def __call__(self, latent: Float[Array, "b m k"]) -> BottleneckOutput:
-        """The rounded latent with straight-through gradients, its codes, and the spread of the codes.
+    def __call__(self, latent: Float[Array, "b m k"], num_kept: Int[Array, "b m"] | None = None) -> BottleneckOutput:
+        """The rounded latent with straight-through gradients, its codes, and no loss.
 
         An odd level count L rounds (L - 1)/2 tanh(x). For an even one the levels are -L/2 ... L/2 - 1: the bound is
         moved down by half a level to reach them all, and x is shifted so that zero still lies on one (section 3.1).
@@ -36,12 +36,18 @@ class FSQ(nnx.Module):
         rounded = bounded + jax.lax.stop_gradient(jnp.round(bounded) - bounded)
         codes = jnp.round(bounded).astype(jnp.int32) + self._lowest()
         scale = jnp.asarray(np.maximum(np.floor(levels / 2), 1.0))
-        return BottleneckOutput(latent=rounded / scale, codes=codes)
+        return BottleneckOutput(
+            latent=keep_first(rounded / scale, num_kept, 0.0),
+            codes=keep_first(codes, num_kept, middle_codes(self.levels)),
+            loss=jnp.zeros(()),
+        )
 
-    def codes_to_latent(self, codes: Int[Array, "b m q"]) -> Float[Array, "b m q"]:
+    def codes_to_latent(
+        self, codes: Int[Array, "b m q"], num_kept: Int[Array, "b m"] | None = None
+    ) -> Float[Array, "b m q"]:
         """The latent that these codes stand for: what the decoder sees."""
         scale = np.maximum(np.asarray(self.levels) // 2, 1).astype(np.float32)
-        return (codes - self._lowest()).astype(jnp.float32) / scale
+        return keep_first((codes - self._lowest()).astype(jnp.float32) / scale, num_kept, 0.0)
 
     def _lowest(self) -> Int[np.ndarray, " q"]:
         """Distance of the lowest level below zero."""

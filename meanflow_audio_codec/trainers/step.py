@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.codec.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.configs.experiment import TrainingConfig
-from meanflow_audio_codec.models.bottleneck import code_entropy, keep_digits
+from meanflow_audio_codec.models.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
@@ -78,12 +78,12 @@ def make_loss(
             if blocks is not None:
                 # The encoder does not know how many of its digits will be kept.
                 full = blocks.with_detail(side_indices, jnp.full(side_indices.shape[:-1], FULL_DETAIL))
-                encoded = model.encode(x, normalizer.features(full))
-                num_digits = blocks.num_digits(side_indices)
-                encoded = keep_digits(encoded, num_digits, model.bottleneck.levels)
+                encoded = model.encode(x, normalizer.features(full), blocks.num_digits(side_indices))
             else:
                 encoded = model.encode(x, side)
             metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
+            metrics["bottleneck_loss"] = encoded.loss
+            loss = loss + encoded.loss
             condition = model.condition(encoded.latent, side)
             local, prediction = condition.features, condition.prediction
             if training.spectral_loss_weight > 0.0 and sample_rate is not None:
