@@ -24,7 +24,12 @@ from config_fields import fields, other_values
 
 from meanflow_audio_codec.codec.packet_encoder import BitRate
 from meanflow_audio_codec.codec.pretrained import load_pretrained
-from meanflow_audio_codec.configs.data import AudioFolderConfig, GaussianConfig, SyntheticAudioConfig
+from meanflow_audio_codec.configs.data import (
+    AudioFolderConfig,
+    AugmentationConfig,
+    GaussianConfig,
+    SyntheticAudioConfig,
+)
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
 from meanflow_audio_codec.configs.methods import (
     AdversarialConfig,
@@ -191,6 +196,9 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
             crop_samples=64,
             label_columns=("digit",),
             level_dbfs=-20.0,
+            augmentation=AugmentationConfig(
+                speed_range=(0.75, 1.25), equalization_db=4.0, noise_probability=0.75, noise_clip_share=0.5
+            ),
         ),
         segment_tokens=4,
         tokenizer=MDCTConfig(hop_length=8, window="kbd"),
@@ -378,6 +386,7 @@ def test_the_experiments_have_every_field_of_every_part() -> None:
         "prior.architecture[MixerConfig].token_width",
         "method[ImprovedMeanFlowConfig].guidance[GuidanceConfig].sampling_interval.1",
         "method[AdversarialConfig].discriminator.hop_lengths",
+        "dataset[AudioFolderConfig].augmentation.speed_range.0",
         "normalization[BlockGainShapeConfig].operating_points.0.num_digits",
     } <= found
     assert set(SHOWN_BY) <= found

@@ -71,6 +71,20 @@ def test_a_batch_depends_on_seed_and_step_alone(folder: Path) -> None:
     assert not np.array_equal(replace(data, seed=4).batch(0).signal, forward[0].signal)
 
 
+def test_batches_are_those_of_earlier_versions(folder: Path) -> None:
+    """What is drawn for a step: highest sample of each crop, and gain. It may change if runs need not be repeatable."""
+    expected = {
+        0: ([7896, 9852, 1685, 1053, 6284], [-2.0126, 1.9575, -1.1565, -2.0876, 5.1890]),
+        7: ([2473, 2096, 9713, 5879, 6823], [-1.2930, -2.2258, -1.6484, -3.6710, 3.8880]),
+    }
+    for step, (highest, gains) in expected.items():
+        plain = dataset(folder).batch(step).signal
+        assert np.rint(plain.max(axis=1) * 32768).astype(int).tolist() == highest
+        scaled = dataset(folder, gain_range_db=(-6.0, 6.0)).batch(step).signal
+        ratios = np.linalg.norm(scaled, axis=1) / np.linalg.norm(plain, axis=1)
+        np.testing.assert_allclose(20 * np.log10(ratios), gains, atol=1e-3)
+
+
 def test_crops_are_the_files_samples(folder: Path) -> None:
     data = dataset(folder)
     content = {name: np.rint(samples * 32768).astype(int) for name, samples, _ in data.clips()}

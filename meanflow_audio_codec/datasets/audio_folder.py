@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from meanflow_audio_codec.configs.data import AugmentationConfig
 from meanflow_audio_codec.datasets.audio_pack import AudioPack, fingerprint, open_pack, write_pack
 from meanflow_audio_codec.datasets.audio_sources import AudioSource, audio_sources, select
+from meanflow_audio_codec.datasets.augmentation import Augmentation
 from meanflow_audio_codec.datasets.base import Batch
 from meanflow_audio_codec.datasets.data_directory import cache_directory
+from meanflow_audio_codec.datasets.playback_speed import excerpt_samples, margin_samples, play
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 
@@ -31,8 +34,8 @@ class AudioFolder:
 
     `level_dbfs` scales every clip to this root mean square over the whole clip (dB relative to full scale), also in
     evaluation and `clips()`. A clip that would then exceed full scale is scaled down as a whole to a peak of 1, so it
-    stays below the level; a silent clip stays silent. `gain_range_db` further scales every training crop by a random
-    gain, without clipping.
+    stays below the level; a silent clip stays silent. In `batch`, `augmentation` changes speed, colour and noise of a
+    crop, then `gain_range_db` scales it by a random gain. Neither clips: a crop may exceed full scale.
     """
 
     folders: tuple[Path, ...]
@@ -45,6 +48,7 @@ class AudioFolder:
     label_columns: tuple[str, ...] = ()
     level_dbfs: float | None = None
     gain_range_db: tuple[float, float] = (0.0, 0.0)
+    augmentation: AugmentationConfig | None = None
     pack_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -112,11 +116,15 @@ class AudioFolder:
     def batch(self, step: int) -> Batch:
         """Random crops, clips drawn in proportion to their length; a shorter clip lies at random among zeros."""
         random = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        positions = random.integers(len(self.pack.samples), size=self.batch_size)
-        fractions = random.random(self.batch_size)
+        clips, fractions = self._draw(random, self.batch_size)
         gains = 10.0 ** (random.uniform(*self.gain_range_db, self.batch_size) / 20.0)
-        clips = np.searchsorted(self.pack.starts, positions, side="right") - 1
-        signal = np.stack([self._crop(clip, fraction) for clip, fraction in zip(clips, fractions, strict=True)])
+        if self.augmentation is None:
+            signal = self._crops(clips, fractions)
+        else:
+            augmentation = Augmentation(self.augmentation, self.seed, step)
+            signal = self._crops(clips, fractions, augmentation.speeds(self.batch_size))
+            signal = augmentation.equalized(signal)
+            signal = augmentation.noisy(signal, lambda random, count: self._crops(*self._draw(random, count)))
         return Batch(
             signal * gains[:, None].astype(np.float32), self._label(clips), np.ones(self.batch_size, dtype=bool)
         )
@@ -150,16 +158,40 @@ class AudioFolder:
             "label_columns": list(self.label_columns),
         }
 
-    def _crop(self, clip: int | np.integer, fraction: float | np.floating) -> Float[np.ndarray, " samples"]:
-        """The crop that begins at this fraction of all positions it may begin at."""
-        length = int(self.pack.lengths[clip])
-        slack = abs(length - self.crop_samples)
+    def _draw(self, random: np.random.Generator, count: int) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Clips in proportion to their length, and where in them a crop lies."""
+        positions = random.integers(len(self.pack.samples), size=count)
+        return np.searchsorted(self.pack.starts, positions, side="right") - 1, random.random(count)
+
+    def _crops(
+        self,
+        clips: Int[np.ndarray, " n"],
+        fractions: Float[np.ndarray, " n"],
+        speeds: Float[np.ndarray, " n"] | None = None,
+    ) -> Float[np.ndarray, "n samples"]:
+        speeds = np.ones(len(clips)) if speeds is None else speeds
+        return np.stack([self._crop(*each) for each in zip(clips, fractions, speeds, strict=True)])
+
+    def _crop(
+        self, clip: int | np.integer, fraction: float | np.floating, speed: float | np.floating = 1.0
+    ) -> Float[np.ndarray, " samples"]:
+        """The crop that begins at this fraction of all positions it may begin at, played at this speed."""
+        rate = round(float(speed) * self.sample_rate)
+        length = excerpt_samples(self.crop_samples, self.sample_rate, rate)
+        margin = margin_samples(self.sample_rate, rate)
+        excerpt = self._excerpt(int(clip), float(fraction), length, margin)
+        return play(excerpt, self.crop_samples, self.sample_rate, rate)
+
+    def _excerpt(self, clip: int, fraction: float, length: int, margin: int) -> Float[np.ndarray, " excerpt"]:
+        """Samples around a place in a clip, or around the clip if that is shorter, with zeros outside the clip."""
+        clip_length = int(self.pack.lengths[clip])
+        slack = abs(clip_length - length)
         offset = min(int(fraction * (slack + 1)), slack)
-        if length >= self.crop_samples:
-            return self._read(int(clip), offset, self.crop_samples)
-        crop = np.zeros(self.crop_samples, np.float32)
-        crop[offset : offset + length] = self._read(int(clip), 0, length)
-        return crop
+        first = (offset if clip_length >= length else -offset) - margin
+        excerpt = np.zeros(length + 2 * margin, np.float32)
+        start, end = max(first, 0), min(first + len(excerpt), clip_length)
+        excerpt[start - first : end - first] = self._read(clip, start, end - start)
+        return excerpt
 
     def _read(self, clip: int, start: int, length: int) -> Float[np.ndarray, " length"]:
         samples = self.pack.read(clip, start, length)

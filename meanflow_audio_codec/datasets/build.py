@@ -39,8 +39,9 @@ def build_dataset(
                 crop_samples=config.crop_samples,
                 batch_size=batch_size,
                 seed=seed,
-                # Gain augmentation is for training: scores are of the recordings as they are.
+                # Random changes are for training: scores are of the recordings as they are.
                 gain_range_db=config.gain_range_db if split == "train" else (0.0, 0.0),
+                augmentation=config.augmentation if split == "train" else None,
                 label_columns=config.label_columns,
                 level_dbfs=config.level_dbfs,
             )
