@@ -13,7 +13,7 @@ class ResidualFSQ(nnx.Module):
     """Bounds each latent channel once and writes it as digits, the coarsest of all channels first; nothing is learned.
 
     With L levels the step shrinks by L from stage to stage, so that a cell of one stage is divided evenly by the next,
-    and all stages together are one uniform quantiser (documentation/research/codec_design.md, equations 9 and 10).
+    and all stages together are one uniform quantiser (documentation/research/codec_design.md, equations 10 and 11).
     Published residual FSQ (arXiv 2508.15860, and the libraries it compares with) shrinks it by L - 1: the outer levels
     of a stage then lie on the edge of the cell, where those of its neighbour lie too, and two codes mean the same.
     """
