@@ -134,8 +134,11 @@ class ExperimentConfig(Config):
         return self
 
     def _check_spectral_loss(self) -> None:
-        is_audio = isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
-        if not is_audio or not isinstance(self.tokenizer, MDCTConfig) or self.encoder is None:
+        if (
+            not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
+            or not isinstance(self.tokenizer, MDCTConfig)
+            or self.encoder is None
+        ):
             raise ValueError("training.spectral_loss_weight needs audio, mdct tokens and an encoder: set it to 0")
         if isinstance(self.method, AdversarialConfig):
             raise ValueError("training.spectral_loss_weight trains a sampler; an adversarial one has its own losses")
