@@ -34,6 +34,7 @@ def config() -> ExperimentConfig:
             num_bands=21,
             block_frames=4,
             loss_gain_exponent=1.0,
+            energy_restoration=0.3,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
