@@ -84,7 +84,7 @@ def experiment_config(bottleneck: BottleneckConfig, num_steps: int, seed: int) -
     )
     parts = {
         "name": "quantisers",
-        "normalization": BlockGainShapeConfig(**(dict(base.normalization) | {"operating_points": points})),
+        "normalization": BlockGainShapeConfig.model_validate(dict(base.normalization) | {"operating_points": points}),
         "encoder": EncoderConfig(architecture=ConvNeXtConfig(width=96, num_blocks=4)),
         "bottleneck": bottleneck,
         "prior": PriorConfig(architecture=ConvNeXtConfig(width=128, num_blocks=4)),
@@ -93,7 +93,7 @@ def experiment_config(bottleneck: BottleneckConfig, num_steps: int, seed: int) -
         "optimizer": OptimizerConfig(warmup_steps=50),
         "training": TrainingConfig(num_steps=num_steps, batch_size=base.training.batch_size, seed=seed),
     }
-    return ExperimentConfig(**(dict(base) | parts))
+    return ExperimentConfig.model_validate(dict(base) | parts)
 
 
 def main() -> None:
