@@ -54,7 +54,7 @@ def test_what_is_kept_is_the_sum_of_its_digits() -> None:
 
 
 def test_every_stage_divides_the_largest_error_by_the_number_of_levels() -> None:
-    """Equation (10) of codec_design.md, on a fine sweep; a uniform error has a third of its bound squared."""
+    """Equation (11) of codec_design.md, on a fine sweep; a uniform error has a third of its bound squared."""
     sweep = np.arctanh(np.linspace(-0.9999, 0.9999, 20_001)).astype(np.float32)
     latent = jnp.asarray(np.repeat(sweep[None, :, None], CHANNELS, axis=-1))
     for stages in range(STAGES + 1):

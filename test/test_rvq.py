@@ -52,7 +52,7 @@ def test_the_decoder_rebuilds_the_latent_from_the_codes(latent: np.ndarray, num_
 
 
 def test_what_is_kept_is_the_sum_of_its_entries() -> None:
-    """In float64, with the nearest entry by angle of what the codebooks before have left: (11) of codec_design.md."""
+    """In float64, with the nearest entry by angle of what the codebooks before have left: (12) of codec_design.md."""
     into, out, codebooks = (
         np.asarray(part[...], np.float64) for part in (QUANTISER.project_in, QUANTISER.project_out, QUANTISER.codebooks)
     )
@@ -72,7 +72,7 @@ def test_what_is_kept_is_the_sum_of_its_entries() -> None:
 
 
 def test_the_loss_is_that_of_its_definition() -> None:
-    """Equation (12): with both weights, of the codebooks that are kept, a mean over all."""
+    """Equation (13): with both weights, of the codebooks that are kept, a mean over all."""
     latent, num_kept = latents(2, (1, 7)), jnp.arange(7)[None] % (CODEBOOKS + 1)
     residual, expected = np.asarray(latent, np.float64)[0], 0.0
     codes = np.asarray(quantise(latent).codes)[0]
