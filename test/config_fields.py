@@ -57,4 +57,7 @@ def other_values(value: Any, annotation: Any) -> Iterator[Any]:
             for index, element in enumerate(value):
                 for each in other_values(element, None):
                     yield (*value[:index], each, *value[index + 1 :])
-            yield value[:-1]
+            if value:
+                yield value[:-1]
+            names = get_args(next(iter(get_args(annotation)), None))  # of a tuple of names, those it may hold
+            yield from ((*value, name) for name in names if isinstance(name, str) and name not in value)

@@ -224,7 +224,9 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
         bottleneck=FSQConfig(levels=(5, 3, 3)),
         prior=PriorConfig(architecture=CONVNEXT),
         decoder=VelocityNetConfig(architecture=CONVNEXT, condition_width=4, num_time_frequencies=2),
-        training=SETTINGS.model_copy(update={"spectral_loss_weight": 0.5, "spectral_windows": (16, 32)}),
+        training=SETTINGS.model_copy(
+            update={"spectral_loss_weight": 0.5, "spectral_windows": (16, 32), "spectral_repulsion": 0.5}
+        ),
     ),
     "mlp": codec(
         MLP,

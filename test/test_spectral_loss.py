@@ -9,7 +9,12 @@ from meanflow_audio_codec.configs.recipes import recipe
 from meanflow_audio_codec.configs.serialization import apply_overrides
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.spectra import mel_filters
-from meanflow_audio_codec.trainers.spectral_loss import MAGNITUDE_FLOOR, multi_resolution_mel_loss
+from meanflow_audio_codec.trainers.spectral_loss import (
+    MAGNITUDE_FLOOR,
+    multi_resolution_mel_loss,
+    repulsion_of_temperature,
+    spectral_energy_score,
+)
 
 RATE = 16_000
 WINDOWS = (256, 512)
@@ -19,12 +24,12 @@ def noise(seed: int, level: float = 0.1) -> np.ndarray:
     return (level * np.random.default_rng(seed).standard_normal((2, 4_000))).astype(np.float32)
 
 
-def by_loops(reference: np.ndarray, decoded: np.ndarray) -> float:
+def by_loops(reference: np.ndarray, decoded: np.ndarray, *, bands: bool = True) -> float:
     """Frame after frame, in float64."""
     means = []
     for length in WINDOWS:
         window = np.hanning(length + 1)[:-1]
-        filters = mel_filters(RATE, length, int(length / 12.8))
+        filters = mel_filters(RATE, length, int(length / 12.8)) if bands else np.eye(length // 2 + 1)
         filters = filters / filters.sum(axis=0)
         differences = []
         for one, other in zip(reference.astype(np.float64), decoded.astype(np.float64), strict=True):
@@ -77,6 +82,69 @@ def test_descent_on_noise_finds_the_level_without_losing_the_noise() -> None:
     gains = [0.25, 0.5, 0.9, 1.0, 1.1, 2.0, 4.0]
     losses = [float(loss(jnp.asarray(gain))) for gain in gains]
     assert gains[int(np.argmin(losses))] in (0.9, 1.0, 1.1)
+
+
+def test_single_frequencies_are_weighed_beside_the_bands() -> None:
+    loss = multi_resolution_mel_loss(jnp.asarray(noise(0)), jnp.asarray(noise(1, 0.05)), RATE, WINDOWS, bin_weight=0.25)
+    bands, bins = (by_loops(noise(0), noise(1, 0.05), bands=bands) for bands in (True, False))
+    assert float(loss) == pytest.approx(bands + 0.25 * bins, rel=1e-4)
+
+
+def test_the_score_of_two_draws_is_their_distance_to_the_recording_less_that_to_each_other() -> None:
+    recording, first, second = noise(0), noise(1, 0.05), noise(2, 0.2)
+    score = spectral_energy_score(
+        jnp.asarray(recording),
+        (jnp.asarray(first), jnp.asarray(second)),
+        RATE,
+        WINDOWS,
+        repulsion=0.6,
+        bin_weight=0.0,
+    )
+    expected = 0.5 * (by_loops(recording, first) + by_loops(recording, second)) - 0.3 * by_loops(first, second)
+    assert float(score) == pytest.approx(expected, rel=1e-4)
+
+
+def score_of_spread(spread: float, repulsion: float) -> float:
+    """Mean score where recordings are noise, and draws are in part the same noise and in part another every time."""
+    fixed = noise(100)
+    scores = []
+    for number in range(6):
+        draws = [np.sqrt(1 - spread**2) * fixed + spread * noise(10 * number + place) for place in (1, 2)]
+        score = spectral_energy_score(
+            jnp.asarray(noise(10 * number)),
+            (jnp.asarray(draws[0]), jnp.asarray(draws[1])),
+            RATE,
+            (256,),
+            repulsion=repulsion,
+            bin_weight=1.0,
+        )
+        scores.append(float(score))
+    return float(np.mean(scores))
+
+
+def test_at_full_repulsion_the_score_is_lowest_where_draws_vary_as_recordings_do() -> None:
+    """A pattern that is the same in every draw costs something; without repulsion it costs nothing."""
+    proper = [score_of_spread(spread, 1.0) for spread in (0.0, 0.5, 1.0)]
+    assert proper[0] > proper[1] > proper[2]
+    plain = [score_of_spread(spread, 0.0) for spread in (0.0, 1.0)]
+    assert plain[0] == pytest.approx(plain[1], rel=0.02)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.1, 0.5, 0.8, 1.0])
+def test_the_repulsion_of_a_temperature_asks_for_that_share_of_the_deviation(temperature: float) -> None:
+    """Closed form for Gaussians: E|x - a| = sqrt(2 (1 + s^2) / pi) and E|a - b| = 2 s / sqrt(pi)."""
+    repulsion = float(repulsion_of_temperature(jnp.asarray(temperature)))
+    deviations = np.linspace(0.0, 1.5, 1501)
+    scores = np.sqrt(2 * (1 + deviations**2) / np.pi) - 0.5 * repulsion * 2 * deviations / np.sqrt(np.pi)
+    assert deviations[np.argmin(scores)] == pytest.approx(temperature, abs=2e-3)
+
+
+def test_two_equal_draws_have_a_finite_gradient() -> None:
+    sound, silence = jnp.asarray(noise(0)), jnp.zeros((2, 4_000))
+    gradient = jax.grad(lambda x: spectral_energy_score(sound, (x, x), RATE, WINDOWS, repulsion=1.0, bin_weight=1.0))(
+        silence
+    )
+    assert bool(jnp.isfinite(gradient).all())
 
 
 @pytest.mark.parametrize(

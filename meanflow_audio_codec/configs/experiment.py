@@ -64,6 +64,10 @@ class TrainingConfig(Config):
     prior_loss_weight: NonNegativeFloat = 1.0
     # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
     detach_condition: bool = False
+    # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are.
+    frozen_networks: tuple[Literal["encoder", "prior"], ...] = ()
+    # Weight of the method's own loss. 0 leaves it out, and its cost: what a decoder is without its flow.
+    method_loss_weight: NonNegativeFloat = 1.0
     # Weight of the mel distance, over windows of these lengths in samples, between a signal and what one evaluation
     # decodes, at a temperature drawn anew in every step. 0 leaves it out, and its cost: an evaluation and its gradient.
     spectral_loss_weight: NonNegativeFloat = 0.0
@@ -71,6 +75,11 @@ class TrainingConfig(Config):
         tuple[Annotated[int, Field(ge=16, le=8192, multiple_of=4)], ...], Field(min_length=1)
     ] = (256, 512, 1024)
     spectral_temperatures: tuple[NonNegativeFloat, NonNegativeFloat] = (0.1, 0.6)
+    # How far two draws are pushed apart: 0 asks for the median spectrum, 1 for spectra that vary with the temperature
+    # as those of recordings do. Costs a second evaluation.
+    spectral_repulsion: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    # Weight of the magnitudes of single frequencies beside those of mel bands.
+    spectral_bin_weight: NonNegativeFloat = 0.0
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 500
     validation_batches: PositiveInt = 4
@@ -123,6 +132,7 @@ class ExperimentConfig(Config):
         self._check_time()
         if self.training.spectral_loss_weight > 0.0:
             self._check_spectral_loss()
+        self._check_what_is_trained()
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
             raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
         if (
@@ -148,6 +158,15 @@ class ExperimentConfig(Config):
         longest = max(self.training.spectral_windows)
         if longest > self.dataset.crop_samples:
             raise ValueError(f"spectral_windows: {longest} samples are more than a crop, {self.dataset.crop_samples}")
+
+    def _check_what_is_trained(self) -> None:
+        for name in self.training.frozen_networks:
+            if getattr(self, name) is None:
+                raise ValueError(f"training.frozen_networks names {name}, which this experiment has not")
+        if self.training.method_loss_weight != 1.0 and isinstance(self.method, AdversarialConfig):
+            raise ValueError("an adversarial method has weights of its own: leave training.method_loss_weight at 1")
+        if self.training.method_loss_weight == 0.0 and self.training.spectral_loss_weight == 0.0:
+            raise ValueError("without method_loss_weight and spectral_loss_weight nothing trains the decoder: set one")
 
     def _check_time(self) -> None:
         if isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):

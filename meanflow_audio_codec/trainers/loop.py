@@ -60,7 +60,9 @@ def train(
     run_directory.mkdir(parents=True, exist_ok=True)
     _write_once(run_directory / "config.json", to_json(config))
     _write_once(run_directory / "normalizer.json", json.dumps(experiment.normalizer.state()))
-    optimizer = make_optimizer(config.optimizer, config.training.num_steps, config.method)
+    optimizer = make_optimizer(
+        config.optimizer, config.training.num_steps, config.method, config.training.frozen_networks
+    )
     loss_function = make_loss(
         experiment.tokenizer, experiment.segment_tokenizer, experiment.normalizer, experiment.method, config.training
     )

@@ -1,5 +1,7 @@
 """AdamW with warm-up, schedule and clipping; Adam for a discriminator."""
 
+from functools import partial
+
 import jax
 import optax
 
@@ -25,9 +27,12 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
 
 
 def make_optimizer(
-    config: OptimizerConfig, num_steps: int, method: MethodConfig | None = None
+    config: OptimizerConfig,
+    num_steps: int,
+    method: MethodConfig | None = None,
+    frozen_networks: tuple[str, ...] = (),
 ) -> optax.GradientTransformation:
-    """Clipping by global norm, then AdamW; biases and other vectors are not decayed.
+    """Clipping by global norm, then AdamW; biases and other vectors are not decayed, frozen networks not touched.
 
     Under the adversarial method the discriminator is clipped apart and has moments and a learning rate of its own.
     """
@@ -41,6 +46,9 @@ def make_optimizer(
             mask=lambda parameters: jax.tree.map(lambda leaf: leaf.ndim > 1, parameters),
         ),
     )
+    if frozen_networks:  # without a gradient, weight decay would still shrink them
+        frozen = {*frozen_networks, *(["bottleneck"] if "encoder" in frozen_networks else [])}
+        networks = optax.partition({"trained": networks, "frozen": optax.set_to_zero()}, partial(_freezing, frozen))
     if not isinstance(method, AdversarialConfig):
         return networks
     schedule, share = learning_rate_schedule(config, num_steps), method.learning_rate_share
@@ -50,6 +58,12 @@ def make_optimizer(
         optax.adam(lambda step: share * schedule(step), *DISCRIMINATOR_BETAS),
     )
     return optax.partition({"networks": networks, "discriminator": discriminator}, _owner)
+
+
+def _freezing(frozen: set[str], model: optax.Params) -> optax.Params:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "frozen" if path[0] in map(jax.tree_util.GetAttrKey, frozen) else "trained", model
+    )
 
 
 def _owner(model: optax.Params) -> optax.Params:

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.codec.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.configs.experiment import TrainingConfig
 from meanflow_audio_codec.models.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
@@ -17,8 +16,8 @@ from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
-from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, Tokenizer
-from meanflow_audio_codec.trainers.spectral_loss import multi_resolution_mel_loss
+from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
+from meanflow_audio_codec.trainers.spectral_term import make_spectral_term
 from meanflow_audio_codec.trainers.state import TrainState
 
 Signal = Float[Array, "b *signal"]
@@ -41,9 +40,9 @@ def make_loss(
     loss is the number of steps made before.
 
     `objective` among the metrics is what validation compares checkpoints by: the un-weighted loss of the method, since
-    the adaptively weighted one is nearly constant by construction; but with a prior the prior's own losses, since the
-    flow's target is then a residual that grows whiter, and its loss larger, the better the prior becomes; and under an
-    adversary the latest weights.
+    the adaptively weighted one is nearly constant by construction, plus the spectral loss if there is one; but with a
+    prior that is trained the prior's own losses, since the flow's target is then a residual that grows whiter, and its
+    loss larger, the better the prior becomes; and under an adversary the latest weights.
 
     Raises:
         ValueError: a segment has more tokens than a signal, an adversarial method comes without discriminator, or a
@@ -55,9 +54,7 @@ def make_loss(
     if first < 0:
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
 
-    sample_rate = segment_tokenizer.signal.sample_rate if isinstance(segment_tokenizer, MDCTTokenizer) else None
-    if training.spectral_loss_weight > 0.0 and sample_rate is None:
-        raise ValueError("the spectral loss needs MDCT frames of audio: set training.spectral_loss_weight to 0")
+    spectral_term = make_spectral_term(segment_tokenizer, normalizer, method, training)
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
@@ -72,6 +69,7 @@ def make_loss(
             x, side_indices = normalizer.normalize(tokens)
         side = normalizer.features(side_indices)
         weight = normalizer.loss_weight(side_indices)
+        model = _with_frozen(model, training.frozen_networks)
         metrics: Metrics = {}
         loss, objective, local, prediction = jnp.zeros(()), None, None, None
         if model.bottleneck is not None:
@@ -86,25 +84,9 @@ def make_loss(
             loss = loss + encoded.loss
             condition = model.condition(encoded.latent, side)
             local, prediction = condition.features, condition.prediction
-            if training.spectral_loss_weight > 0.0 and sample_rate is not None:
-                key, spectral_key, temperature_key = jax.random.split(key, 3)
-                lowest, highest = training.spectral_temperatures
-                decoded = coefficients_from_noise(
-                    method,
-                    normalizer,
-                    model.decoder,
-                    condition,
-                    side_indices,
-                    jax.random.normal(spectral_key, x.shape, x.dtype),
-                    num_steps=1,
-                    temperature=jax.random.uniform(temperature_key, minval=lowest, maxval=highest),
-                )
-                spectral_loss = multi_resolution_mel_loss(
-                    segment_tokenizer.detokenize(tokens),
-                    segment_tokenizer.detokenize(decoded),
-                    sample_rate,
-                    training.spectral_windows,
-                )
+            if training.spectral_loss_weight > 0.0:
+                key, spectral_key = jax.random.split(key)
+                spectral_loss = spectral_term(tokens, model.decoder, condition, side_indices, spectral_key)
                 metrics["spectral_loss"] = spectral_loss
                 loss = loss + training.spectral_loss_weight * spectral_loss
             if prediction is not None:
@@ -114,7 +96,8 @@ def make_loss(
                 scale_loss = prediction.scale_loss(x, weight)
                 metrics |= {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
                 loss = loss + training.prior_loss_weight * (squared_error + scale_loss)
-                objective = squared_error + scale_loss
+                if "prior" not in training.frozen_networks:
+                    objective = squared_error + scale_loss
                 # The flow must not move the prediction to make its own task easier.
                 prediction = jax.lax.stop_gradient(prediction)
                 x = prediction.standardize(x)
@@ -122,10 +105,18 @@ def make_loss(
                 local = jax.lax.stop_gradient(local)
         conditioning = Conditioning(label=label, local=local)
         if not isinstance(method, Adversarial):
-            method_loss, method_metrics = method.loss(model.decoder, x, conditioning, weight, key)
+            if training.method_loss_weight > 0.0:
+                method_loss, method_metrics = method.loss(model.decoder, x, conditioning, weight, key)
+                loss = loss + training.method_loss_weight * method_loss
+            else:
+                method_metrics = {"objective": jnp.zeros(())}
             if objective is not None:
                 method_metrics["objective"] = objective
-            loss = loss + method_loss
+            elif "spectral_loss" in metrics:
+                method_metrics["objective"] = (
+                    training.method_loss_weight * method_metrics["objective"]
+                    + training.spectral_loss_weight * metrics["spectral_loss"]
+                )
             return loss, metrics | method_metrics | {"loss": loss}
 
         def to_signal(tokens: Tokens) -> Signal:
@@ -146,6 +137,16 @@ def make_loss(
     return loss_function
 
 
+def _with_frozen(model: CodecModel, names: tuple[str, ...]) -> CodecModel:
+    """The model with constants for the weights of these networks; the encoder's are also those of the bottleneck."""
+    encoder, bottleneck, prior = model.encoder, model.bottleneck, model.prior
+    if "encoder" in names:
+        encoder, bottleneck = jax.lax.stop_gradient((encoder, bottleneck))
+    if "prior" in names:
+        prior = jax.lax.stop_gradient(prior)
+    return CodecModel(encoder, bottleneck, prior, model.decoder, model.discriminator)
+
+
 def make_train_step(
     loss_function: LossFunction, optimizer: optax.GradientTransformation, config: TrainingConfig
 ) -> TrainStep:
@@ -163,7 +164,8 @@ def make_train_step(
         model = optax.apply_updates(state.model, updates)  # pyright: ignore[reportArgumentType]
         # The average forgets its start quickly: decay grows to its final value over the first steps.
         decay = jnp.minimum(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        ema_model = jax.tree.map(lambda average, new: decay * average + (1.0 - decay) * new, state.ema_model, model)
+        # In this form weights that do not change have themselves as average, to the last bit.
+        ema_model = jax.tree.map(lambda average, new: average + (1.0 - decay) * (new - average), state.ema_model, model)
         metrics = metrics | {"gradient_norm": optax.tree.norm(gradient.without_discriminator())}
         if gradient.discriminator is not None:  # clipped apart, so logged apart
             metrics["discriminator_gradient_norm"] = optax.tree.norm(gradient.discriminator)
