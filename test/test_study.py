@@ -25,8 +25,8 @@ from meanflow_audio_codec.configs.study import (
     codec_cells,
 )
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.study.cell_run import config_hash
 from meanflow_audio_codec.study.compute import flops_per_step, num_parameters
+from meanflow_audio_codec.study.config_hash import config_hash
 from meanflow_audio_codec.study.results import IDENTITY, Shard, append_rows, identity, read_rows
 from meanflow_audio_codec.study.runner import runs_of
 

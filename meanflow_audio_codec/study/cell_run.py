@@ -1,6 +1,5 @@
 """One run of the study: train a cell with one seed, score it, describe it in a row."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.serialization import to_json
 from meanflow_audio_codec.configs.study import StudyCell
+from meanflow_audio_codec.study.config_hash import config_hash
 from meanflow_audio_codec.study.results import identity
 from meanflow_audio_codec.study.scores import Scores, main_setting, sweep_settings
 
@@ -21,11 +20,6 @@ Rows = tuple[dict[str, Any], list[dict[str, Any]]]
 
 class InterruptedRunError(RuntimeError):
     """Training was told to stop; the same command goes on from its checkpoint."""
-
-
-def config_hash(config: ExperimentConfig) -> str:
-    """Twelve hexadecimal digits that change with any field."""
-    return hashlib.sha256(to_json(config).encode()).hexdigest()[:12]
 
 
 def run_directory(directory: Path, cell: StudyCell, seed: int) -> Path:

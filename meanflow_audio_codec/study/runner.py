@@ -15,7 +15,8 @@ from typing import Any
 
 from meanflow_audio_codec.configs.study import StudyCell
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.study.cell_run import config_hash, run_directory
+from meanflow_audio_codec.study.cell_run import run_directory
+from meanflow_audio_codec.study.config_hash import config_hash
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS, Shard, append_rows, identity, read_rows
 
 UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
