@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         action="append",
         default=[],
-        help="codec (default: the 48 cells), codec-high-rate, codec-learning-rate, codec-ablation, generation, "
-        "generation-ablation, or all",
+        help="codec (default: the 48 cells), codec-high-rate, codec-learning-rate, codec-low-learning-rate, "
+        "codec-ablation, generation, generation-ablation, or all",
     )
     list_parser = actions.add_parser("list", help="every cell with its configuration, parameters and cost")
     _add_selection(list_parser)

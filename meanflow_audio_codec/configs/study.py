@@ -47,7 +47,15 @@ from meanflow_audio_codec.configs.tokens import (
     TokenizerConfig,
 )
 
-Task = Literal["codec", "codec-high-rate", "codec-learning-rate", "codec-ablation", "generation", "generation-ablation"]
+Task = Literal[
+    "codec",
+    "codec-high-rate",
+    "codec-learning-rate",
+    "codec-low-learning-rate",
+    "codec-ablation",
+    "generation",
+    "generation-ablation",
+]
 Tokenization = Literal["mdct", "reshape"]
 
 METHODS = ("autoencoder", "flow-matching", "mean-flow", "improved-mean-flow")
@@ -59,6 +67,8 @@ SPEECH_HOP, SPEECH_RATE = 320, 16_000
 WORD_HOP, WORD_RATE = 160, 8_000
 NUM_DIGITS, NUM_WORDS, NUM_SYNTHETIC_SOUNDS = 10, 15, 3
 GUIDANCE_SCALE = 3.0  # of generation
+# Of the tasks that train at another learning rate than the usual one.
+LEARNING_RATE_FACTORS: dict[str, float] = {"codec-low-learning-rate": 1.0 / 3.0, "codec-learning-rate": 3.0}
 # Levels of the codes of a token. At equal rate the tokenizations of a dataset cost the same bits in all: an image 100
 # or 200 bits, whether in 25 blocks or 16 patches; a second of speech 3.48 or 6.27 kbit of codes and about 2.2 of band
 # gains under the MDCT, 5.69 or 8.48 of codes and 0.1 of frame gains otherwise.
@@ -127,7 +137,7 @@ class StudyCell(Config):
             ),
             method=_method(self),
             optimizer=OptimizerConfig(
-                learning_rate=scale.learning_rate * (3.0 if self.task == "codec-learning-rate" else 1.0),
+                learning_rate=scale.learning_rate * LEARNING_RATE_FACTORS.get(self.task, 1.0),
                 warmup_steps=min(100, scale.num_steps // 2),
             ),
             training=TrainingConfig(
@@ -209,6 +219,7 @@ def all_cells(preset: Preset) -> list[StudyCell]:
     ]
     cells += convnet("codec-high-rate", (*METHODS, "adversarial"), ("mnist", "audio"))
     cells += convnet("codec-learning-rate", (*METHODS, "adversarial"), ("mnist", "audio"))
+    cells += convnet("codec-low-learning-rate", (*METHODS, "adversarial"), ("mnist", "audio"))
     ablations = ("improved-mean-flow-velocity-head", "improved-mean-flow-prior")
     cells += convnet("codec-ablation", ablations, ("mnist", "audio"))
     ablations = ("improved-mean-flow-fixed-guidance", "improved-mean-flow-interval", "improved-mean-flow-velocity-head")

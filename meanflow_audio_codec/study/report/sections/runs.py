@@ -10,6 +10,7 @@ TASKS = {
     "codec": "codec",
     "codec-high-rate": "codec at the higher rate",
     "codec-learning-rate": f"codec, learning rate {TIMES} 3",
+    "codec-low-learning-rate": "codec, learning rate / 3",
     "codec-ablation": "codec, ablations",
     "generation": "generation",
     "generation-ablation": "generation, ablations",
