@@ -34,14 +34,11 @@ class SeedSpread(NamedTuple):
 class Stability(NamedTuple):
     """How reliably a method trains; NaN where too few seeds converged to tell.
 
-    `coefficient_of_variation` is standard deviation over mean of the seeds that converged at the usual learning rate,
-    `relative_change` the mean of those at the raised rate over the mean of those at the usual one, less 1.
+    `coefficient_of_variation` is standard deviation over mean of the seeds that converged.
     """
 
     diverged_share: float
     coefficient_of_variation: float
-    diverged_share_at_raised_rate: float
-    relative_change: float
 
 
 def seed_interval(
@@ -119,29 +116,17 @@ def seed_spread(values: Float[np.ndarray, " seeds"]) -> SeedSpread:
     return SeedSpread(float(values.mean()), deviation, float(values.min()), float(values.max()))
 
 
-def stability(
-    finals: Float[np.ndarray, " seeds"],
-    diverged: Bool[np.ndarray, " seeds"],
-    finals_at_raised_rate: Float[np.ndarray, " raised"] | None = None,
-    diverged_at_raised_rate: Bool[np.ndarray, " raised"] | None = None,
-) -> Stability:
+def stability(finals: Float[np.ndarray, " seeds"], diverged: Bool[np.ndarray, " seeds"]) -> Stability:
     """How reliably a method trains, from final figures that are positive (a loss, a distance) of every seed.
 
-    The figures of diverged seeds count nowhere and may be NaN. The runs at a raised learning rate (three times the
-    usual one in the study) may be of fewer seeds, or not there.
+    The figures of diverged seeds count nowhere and may be NaN.
 
     Raises:
         ValueError: there are no seeds, or a seed that converged has a figure that is not positive and finite.
     """
-    usual = _converged(finals, diverged)
-    variation = seed_spread(usual).standard_deviation / usual.mean() if len(usual) else np.nan
-    shares, change = [float(np.mean(diverged)), np.nan], np.nan
-    if finals_at_raised_rate is not None and diverged_at_raised_rate is not None:
-        raised = _converged(finals_at_raised_rate, diverged_at_raised_rate)
-        shares[1] = float(np.mean(diverged_at_raised_rate))
-        if len(usual) and len(raised):
-            change = float(raised.mean() / usual.mean() - 1.0)
-    return Stability(shares[0], float(variation), shares[1], change)
+    converged = _converged(finals, diverged)
+    variation = seed_spread(converged).standard_deviation / converged.mean() if len(converged) else np.nan
+    return Stability(float(np.mean(diverged)), float(variation))
 
 
 def _converged(finals: np.ndarray, diverged: np.ndarray) -> Float[np.ndarray, " converged"]:

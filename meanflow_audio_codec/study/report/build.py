@@ -15,6 +15,7 @@ from meanflow_audio_codec.study.report.sections.answers import answers
 from meanflow_audio_codec.study.report.sections.differences import differences
 from meanflow_audio_codec.study.report.sections.evaluations import evaluations
 from meanflow_audio_codec.study.report.sections.generation import generation
+from meanflow_audio_codec.study.report.sections.learning_rate import learning_rate
 from meanflow_audio_codec.study.report.sections.runs import runs
 from meanflow_audio_codec.study.report.sections.samples import samples
 from meanflow_audio_codec.study.report.sections.scores import scores
@@ -63,6 +64,7 @@ def _blocks(results: Results, output_directory: Path) -> Iterator[Block]:
     yield from trade_offs(results, figures)
     yield from evaluations(results, figures)
     yield from stability(results)
+    yield from learning_rate(results)
     yield from generation(results, figures)
     yield from samples(results, figures)
     yield from ablations(effects)
