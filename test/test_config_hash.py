@@ -37,7 +37,11 @@ LATER_DEFAULTS = {
         noise_slope_range_db=(-6.0, 0.0),
     ),
     "ConvNeXtConfig.padding": "centred",
+    "TrainingConfig.frozen_networks": (),
+    "TrainingConfig.method_loss_weight": 1.0,
+    "TrainingConfig.spectral_bin_weight": 0.0,
     "TrainingConfig.spectral_loss_weight": 0.0,
+    "TrainingConfig.spectral_repulsion": 0.0,
     "TrainingConfig.spectral_temperatures": (0.1, 0.6),
     "TrainingConfig.spectral_windows": (256, 512, 1024),
 }
