@@ -10,28 +10,23 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
-from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators.clip_scores import ClipPair, ClipScores, score_clips
 from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.tools.benchmarks.draws import HEADER, chosen_clips, draw_row, format_row
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.state import initial_state
 from meanflow_audio_codec.trainers.step import make_loss, make_train_step
 
-SCORES = ("si_sdr", "lsd", "mel", "estoi", "pesq")
 # Evaluations and temperature of a decoding.
 DECODINGS = ((1, 0.0), (1, 0.5), (1, 1.0), (4, 1.0))
 WARMUP_STEPS = 50
@@ -48,17 +43,6 @@ LOSSES: dict[str, dict[str, object]] = {
     "flow + spectral loss": SPECTRAL,
     "flow + energy distance": SPECTRAL | {"spectral_repulsion": 1.0},
 }
-
-Signal = Float[np.ndarray, " _"]
-
-
-class Row(NamedTuple):
-    """What one way to decode scores, and the energy of the difference of two draws beside that of one."""
-
-    num_evaluations: int
-    temperature: float
-    difference_db: float
-    scores: dict[str, float]
 
 
 def experiment_config(base: ExperimentConfig, losses: dict[str, object], num_steps: int, batch_size: int):
@@ -100,53 +84,6 @@ def trained_decoder(pretrained: PretrainedModel, experiment: Experiment) -> tupl
     return state.ema_model, float(np.median(seconds))
 
 
-def decoded_rows(codec: Codec, clips: Sequence[Signal], rate: int, bitrate: float) -> list[Row]:
-    """Scores of every decoding of recordings of this sample rate."""
-    tokens = [codec.analyze(clip, rate, bitrate=bitrate) for clip in clips]
-
-    def draw(num_evaluations: int, temperature: float, seed: int) -> list[Signal]:
-        return [
-            codec.synthesize(
-                each, len(clip), rate, num_steps=num_evaluations, temperature=temperature, seed=seed + place
-            )[0]
-            for place, (each, clip) in enumerate(zip(tokens, clips, strict=True))
-        ]
-
-    rows = []
-    for num_evaluations, temperature in DECODINGS:
-        first, second = (draw(num_evaluations, temperature, seed) for seed in (0, 1_000))
-        pairs = [
-            ClipPair(str(place), clip, one, rate) for place, (clip, one) in enumerate(zip(clips, first, strict=True))
-        ]
-        scored = score_clips(pairs, SCORES)
-        rows.append(
-            Row(
-                num_evaluations,
-                temperature,
-                float(np.mean([_relative_db(one - other, one) for one, other in zip(first, second, strict=True)])),
-                {name: mean_score(scored, name) for name in SCORES},
-            )
-        )
-    return rows
-
-
-def mean_score(scored: Sequence[ClipScores], name: str) -> float:
-    """Over the recordings that have it: a silent one has none."""
-    values = [each.scores[name] for each in scored]
-    return float(np.mean([value for value in values if value is not None]))
-
-
-def _relative_db(difference: Signal, signal: Signal) -> float:
-    return float(10.0 * np.log10((np.sum(difference**2) + 1e-12) / (np.sum(signal**2) + 1e-12)))
-
-
-def format_row(name: str, row: Row, milliseconds: float) -> str:
-    """A line of the table."""
-    difference = f"{row.difference_db:.1f}" if row.temperature > 0.0 else "none"
-    scores = " | ".join(f"{row.scores[score]:.{2 if score == 'si_sdr' else 3}f}" for score in SCORES)
-    return f"| {name} | {row.num_evaluations} | {row.temperature:g} | {difference} | {scores} | {milliseconds:.0f} |\n"
-
-
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -162,33 +99,17 @@ def main() -> None:
         if getattr(arguments, name) < least:
             raise InputError(f"--{name.replace('_', '-')} must be {least} or more, not {getattr(arguments, name)}")
     pretrained = load_pretrained(arguments.model)
-    sys.stdout.write(
-        "| trained by | evaluations | temperature | two draws differ by (dB) | SI-SDR (dB) ↑ | LSD ↓ | mel ↓ | "
-        "ESTOI ↑ | PESQ ↑ | ms per step |\n" + "| --- " * 10 + "|\n"
-    )
+    sys.stdout.write(f"| trained by {HEADER} ms per step |\n" + "| --- " * (HEADER.count("|") + 1) + "|\n")
     for name in arguments.losses:
         config = experiment_config(pretrained.config, LOSSES[name], arguments.steps, arguments.batch_size)
         experiment = build_experiment(config, arguments.data_dir, pretrained.normalizer.state())
         model, seconds = trained_decoder(pretrained, experiment)
         codec = Codec(dataclasses.replace(pretrained, model=model))
-        clips, rate = validation_clips(experiment, arguments.clips)
-        for row in decoded_rows(codec, clips, rate, arguments.bitrate):
-            sys.stdout.write(format_row(name, row, 1000.0 * seconds))
-        sys.stdout.flush()
-
-
-def validation_clips(experiment: Experiment, count: int) -> tuple[list[Signal], int]:
-    """Recordings of the validation split, evenly chosen, and their sample rate.
-
-    Raises:
-        InputError: the data are no recordings.
-    """
-    data = experiment.validation_data
-    if not isinstance(data, AudioFolder):
-        raise InputError(f"{experiment.config.name} was trained on {experiment.config.dataset.kind}, not on recordings")
-    clips = [samples for _, samples, _ in data.clips()]
-    count = min(count, len(clips))
-    return [clips[place * len(clips) // count] for place in range(count)], data.sample_rate
+        clips, rate = chosen_clips(experiment.validation_data, arguments.clips)
+        for decoding in DECODINGS:
+            row = draw_row(codec, clips, rate, arguments.bitrate, *decoding)
+            sys.stdout.write(f"| {name} {format_row(row)} {1000.0 * seconds:.0f} |\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
