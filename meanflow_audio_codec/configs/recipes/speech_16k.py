@@ -47,5 +47,12 @@ def config() -> ExperimentConfig:
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         method=ImprovedMeanFlowConfig(default_temperature=0.5),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
-        training=TrainingConfig(num_steps=9_000, batch_size=16, spectral_loss_weight=2.0),
+        training=TrainingConfig(
+            num_steps=9_000,
+            batch_size=16,
+            spectral_loss_weight=2.0,
+            spectral_repulsion=1.0,
+            spectral_bin_weight=0.5,
+            spectral_temperatures=(0.0, 1.0),
+        ),
     )
