@@ -24,8 +24,8 @@ def noise(seed: int, level: float = 0.1) -> np.ndarray:
     return (level * np.random.default_rng(seed).standard_normal((2, 4_000))).astype(np.float32)
 
 
-def by_loops(reference: np.ndarray, decoded: np.ndarray, *, bands: bool = True) -> float:
-    """Frame after frame, in float64."""
+def by_loops(reference: np.ndarray, decoded: np.ndarray, *, bands: bool = True, frames: bool = False) -> float:
+    """Frame after frame, in float64; `frames` takes the root mean square of each instead of absolute differences."""
     means = []
     for length in WINDOWS:
         window = np.hanning(length + 1)[:-1]
@@ -42,7 +42,8 @@ def by_loops(reference: np.ndarray, decoded: np.ndarray, *, bands: bool = True) 
                     )
                     for x in (one, other)
                 ]
-                differences.append(np.abs(logs[0] - logs[1]))
+                difference = np.abs(logs[0] - logs[1])
+                differences.append(np.sqrt((difference**2).mean()) if frames else difference)
         means.append(np.mean(differences))
     return float(np.mean(means))
 
@@ -100,7 +101,9 @@ def test_the_score_of_two_draws_is_their_distance_to_the_recording_less_that_to_
         repulsion=0.6,
         bin_weight=0.0,
     )
-    expected = 0.5 * (by_loops(recording, first) + by_loops(recording, second)) - 0.3 * by_loops(first, second)
+    pairs = ((recording, first), (recording, second), (first, second))
+    distances = [by_loops(*pair, frames=True) for pair in pairs]
+    expected = 0.5 * (distances[0] + distances[1]) - 0.3 * distances[2]
     assert float(score) == pytest.approx(expected, rel=1e-4)
 
 
@@ -128,6 +131,32 @@ def test_at_full_repulsion_the_score_is_lowest_where_draws_vary_as_recordings_do
     assert proper[0] > proper[1] > proper[2]
     plain = [score_of_spread(spread, 0.0) for spread in (0.0, 1.0)]
     assert plain[0] == pytest.approx(plain[1], rel=0.02)
+
+
+def test_frames_that_vary_as_a_whole_are_no_noise() -> None:
+    """Where a fixed noise becomes louder and softer, every magnitude by itself may be distributed as that of noise."""
+
+    def draw(number: int, *, common: bool) -> jax.Array:
+        if not common:
+            return jnp.asarray(noise(number))
+        levels = np.exp(0.56 * np.random.default_rng(number).standard_normal((2, 250)))  # that of a Rayleigh magnitude
+        return jnp.asarray(noise(100) * np.repeat(levels, 16, axis=1).astype(np.float32))
+
+    def score(*, common: bool) -> float:
+        scores = [
+            spectral_energy_score(
+                jnp.asarray(noise(10 * number)),
+                (draw(10 * number + 1, common=common), draw(10 * number + 2, common=common)),
+                RATE,
+                (64,),
+                repulsion=1.0,
+                bin_weight=1.0,
+            )
+            for number in range(4)
+        ]
+        return float(np.mean(scores))
+
+    assert score(common=False) < 0.9 * score(common=True)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.1, 0.5, 0.8, 1.0])

@@ -1,5 +1,6 @@
 """A spectral distance of signals with gradients: what one evaluation of the decoder should sound like."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -14,8 +15,9 @@ MAGNITUDE_FLOOR = 1e-5
 HOPS_PER_WINDOW = 4
 # Samples of a window for each of its mel bands.
 SAMPLES_PER_BAND = 12.8
-# Inside the root: the derivative of a magnitude has no limit at zero.
+# Inside roots, which have no derivative at zero.
 _SMALLEST_POWER = 1e-14
+_SMALLEST_SQUARE = 1e-8
 
 
 def multi_resolution_mel_loss(
@@ -34,11 +36,8 @@ def multi_resolution_mel_loss(
     Codecs trained against discriminators rest on such a loss (HiFi-GAN, arXiv 2010.05646, equation 4; in several
     resolutions EnCodec, arXiv 2210.13438, section 3.4); here it stands beside the flow's own loss, without adversary.
     """
-    return _mean_distance(
-        _log_spectra(reference, sample_rate, window_lengths),
-        _log_spectra(decoded, sample_rate, window_lengths),
-        bin_weight,
-    )
+    spectra, of_decoded = (_log_spectra(signal, sample_rate, window_lengths) for signal in (reference, decoded))
+    return _mean(_absolute_difference, spectra, of_decoded, bin_weight)
 
 
 def spectral_energy_score(
@@ -52,22 +51,23 @@ def spectral_energy_score(
 ) -> Float[Array, ""]:
     """Distance of two draws to the recording, less half `repulsion` times their distance to each other.
 
-    At a repulsion of 1 its mean is lowest where a draw's spectra vary as those of recordings with the same codes do,
-    band by band: it is the continuous ranked probability score of every log magnitude (Gneiting and Raftery, 2007,
-    equation 21), the energy distance of spectra by which Gritsenko et al. train a vocoder (arXiv 2008.01160, equation
-    4). At 0 it is lowest where they do not vary at all, at the median. `bin_weight` is that of the magnitudes of single
-    frequencies beside those of mel bands.
+    The distance of two spectra is the root mean square, over a frame's bands, of the difference of their logarithms,
+    averaged over frames and resolutions. At a repulsion of 1 this is the energy score (Gneiting and Raftery, 2007,
+    equation 22), whose mean is lowest where a draw's frames are distributed as those of recordings with the same codes;
+    by it Gritsenko et al. train a vocoder (arXiv 2008.01160, equation 4). At 0 it is lowest where draws do not vary.
+    `bin_weight` is that of the magnitudes of single frequencies beside those of mel bands.
     """
     spectra, first, second = (_log_spectra(signal, sample_rate, window_lengths) for signal in (reference, *draws))
-    to_recording = 0.5 * (_mean_distance(spectra, first, bin_weight) + _mean_distance(spectra, second, bin_weight))
-    return to_recording - 0.5 * repulsion * _mean_distance(first, second, bin_weight)
+    to_recording = [_mean(_frame_distance, spectra, each, bin_weight) for each in (first, second)]
+    return 0.5 * sum(to_recording) - 0.5 * repulsion * _mean(_frame_distance, first, second, bin_weight)
 
 
 def repulsion_of_temperature(temperature: Float[Array, ""]) -> Float[Array, ""]:
     """The repulsion under which a Gaussian is best drawn with `temperature` times its standard deviation.
 
-    Of a draw of deviation s and data of deviation 1 around the same mean, the expected score is, up to a factor,
-    sqrt(1 + s^2) - repulsion s / sqrt(2): lowest at s = temperature for this repulsion. 0 at 0, and 1 at 1.
+    Of draws of deviation s and data of deviation 1 around the same mean, in any number of dimensions, the expected
+    score is, up to a factor, sqrt(1 + s^2) - repulsion s / sqrt(2): lowest at s = temperature for this repulsion. 0 at
+    0, and 1 at 1.
     """
     return temperature * jnp.sqrt(2.0 / (1.0 + temperature**2))
 
@@ -79,12 +79,21 @@ class _LogSpectra(NamedTuple):
     bins: list[Float[Array, "b n bins"]]
 
 
-def _mean_distance(first: _LogSpectra, second: _LogSpectra, bin_weight: float) -> Float[Array, ""]:
+def _mean(distance: Callable[..., Array], first: _LogSpectra, second: _LogSpectra, bin_weight: float) -> Array:
     def mean(one: list[Array], other: list[Array]) -> Float[Array, ""]:
-        return jnp.mean(jnp.stack([jnp.mean(jnp.abs(a - b)) for a, b in zip(one, other, strict=True)]))
+        return jnp.mean(jnp.stack([jnp.mean(distance(a, b)) for a, b in zip(one, other, strict=True)]))
 
-    distance = mean(first.bands, second.bands)
-    return distance + bin_weight * mean(first.bins, second.bins) if bin_weight > 0.0 else distance
+    of_bands = mean(first.bands, second.bands)
+    return of_bands + bin_weight * mean(first.bins, second.bins) if bin_weight > 0.0 else of_bands
+
+
+def _absolute_difference(first: Float[Array, "b n k"], second: Float[Array, "b n k"]) -> Float[Array, "b n k"]:
+    return jnp.abs(first - second)
+
+
+def _frame_distance(first: Float[Array, "b n k"], second: Float[Array, "b n k"]) -> Float[Array, "b n"]:
+    """Of whole frames: band by band, draws whose frames become louder and softer as a whole would look right."""
+    return jnp.sqrt(jnp.mean((first - second) ** 2, axis=-1) + _SMALLEST_SQUARE)
 
 
 def _log_spectra(signal: Float[Array, "b samples"], sample_rate: int, window_lengths: tuple[int, ...]) -> _LogSpectra:
