@@ -2,7 +2,7 @@
 
 All but `speech-16k-version-2` must never be written anew: a later format gets files of its own beside them. That one
 only when the shipped weights change: then keep the old file, with its tables, under a name of its own, as
-`speech-16k-first-version-2` and `speech-16k-second-version-2` were.
+`speech-16k-first-version-2`, `-second-` and `-third-version-2` were.
 """
 
 import sys

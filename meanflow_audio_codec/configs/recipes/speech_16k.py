@@ -45,7 +45,7 @@ def config() -> ExperimentConfig:
         bottleneck=FSQConfig(levels=(5,) * points[-1][-1]),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
-        method=ImprovedMeanFlowConfig(default_temperature=0.5),
+        method=ImprovedMeanFlowConfig(default_temperature=0.25),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
         training=TrainingConfig(
             num_steps=9_000,

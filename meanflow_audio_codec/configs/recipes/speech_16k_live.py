@@ -47,7 +47,7 @@ def config() -> ExperimentConfig:
         bottleneck=FSQConfig(levels=(5,) * 48),
         prior=PriorConfig(architecture=wide),
         decoder=VelocityNetConfig(architecture=wide),
-        method=ImprovedMeanFlowConfig(default_temperature=0.5),
+        method=ImprovedMeanFlowConfig(default_temperature=0.25),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
         training=TrainingConfig(
             num_steps=3_000,
