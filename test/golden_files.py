@@ -9,6 +9,8 @@ from meanflow_audio_codec.codec.entropy import PacketCoder
 from meanflow_audio_codec.codec.tokens import Tokens
 
 GOLDEN = Path(__file__).parent / "golden"
+# The codecs that come with the package.
+SHIPPED = ("speech-16k", "speech-16k-live", "audio-44k")
 TAGS = {"title": "Röslein auf der Heiden", "comment": "two\nlines", "tracknumber": "3"}
 
 

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from golden_files import GOLDEN, TAGS, decode_tokens, speech_signal
+from golden_files import GOLDEN, SHIPPED, TAGS, decode_tokens, speech_signal
 
 from meanflow_audio_codec.codec.container import BitstreamError, SeekableReader, read_stream, write_stream
 from meanflow_audio_codec.codec.entropy import PacketCoder
@@ -41,12 +41,13 @@ def test_two_channels_with_tags_decode_to_the_same_integers():
         assert coder.encode(side[channel, part], codes[channel, part]) == packet.payload
 
 
-def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers():
-    pretrained = load_pretrained("speech-16k")
-    stream = read_stream((GOLDEN / "speech-16k-version-2.mfc").read_bytes())
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers(name):
+    pretrained = load_pretrained(name)
+    stream = read_stream((GOLDEN / f"{name}-version-2.mfc").read_bytes())
     assert stream.header.weights_hash == pretrained.weights_hash, "other weights: run test/write_golden_files.py"
     assert (stream.num_samples, stream.tags) == (len(speech_signal()), {"title": "glides"})
-    expected = arrays("speech-16k-version-2")
+    expected = arrays(f"{name}-version-2")
     tokens = decode_tokens(PacketCoder.from_state(pretrained.entropy), stream)
     np.testing.assert_array_equal(tokens.side, expected["side"])
     np.testing.assert_array_equal(tokens.codes, expected["codes"])

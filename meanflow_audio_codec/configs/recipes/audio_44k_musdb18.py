@@ -1,4 +1,4 @@
-"""Music: `audio-44k` on the songs of MUSDB18-HQ, four times the steps at twice the batch size.
+"""Music: `audio-44k` with larger networks on the songs of MUSDB18-HQ, four times the steps at twice the batch size.
 
 Non-commercial: the terms of MUSDB18-HQ allow education and research only, and weights trained on it inherit that limit.
 Commands: `meanflow-codec data --download musdb18hq --data-dir DATA`, then
@@ -10,16 +10,21 @@ Duration: less than half an hour on one GPU. This is an estimate, not a measurem
 """
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
+from meanflow_audio_codec.configs.networks import ConvNeXtConfig, EncoderConfig, PriorConfig
 from meanflow_audio_codec.configs.recipes import audio_44k
 
 
 def config() -> ExperimentConfig:
     """The experiment."""
     base = audio_44k.config()
+    network = ConvNeXtConfig(width=288, num_blocks=4)
     return base.model_copy(
         update={
             "name": "audio-44k-musdb18",
             "dataset": base.dataset.model_copy(update={"folders": ("musdb18hq",)}),
+            "encoder": EncoderConfig(architecture=ConvNeXtConfig(width=256, num_blocks=4)),
+            "prior": PriorConfig(architecture=network),
+            "decoder": base.decoder.model_copy(update={"architecture": network}),
             "training": base.training.model_copy(
                 update={"num_steps": 20_000, "batch_size": 32, "validate_every": 1_000, "checkpoint_every": 1_000}
             ),
