@@ -15,7 +15,7 @@ from meanflow_audio_codec.configs.serialization import apply_overrides
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.trainers.loop import train
-from meanflow_audio_codec.trainers.warm_start import warm_start
+from meanflow_audio_codec.trainers.warm_start import normalizer_to_keep, warm_start
 
 
 def arrays(model: CodecModel) -> dict[str, np.ndarray]:
@@ -73,6 +73,18 @@ def test_a_model_of_one_rate_starts_one_of_several():
     assert start.new == 0
     assert start.whole > start.part > 0
     assert all(np.isfinite(array).all() for array in arrays(start.model).values())
+
+
+def test_a_frozen_encoder_keeps_its_normaliser() -> None:
+    """Under a basis that is fitted to other batches its codes would be others."""
+    pretrained = load_pretrained(scalable_folder())
+    config = pretrained.config
+    assert normalizer_to_keep(config, scalable_folder()) is None
+    frozen = apply_overrides(config, ['training.frozen_networks=["encoder"]'])
+    assert normalizer_to_keep(frozen, scalable_folder()) == pretrained.normalizer.state()
+    other = apply_overrides(frozen, ["normalization.fit_batches=7"])
+    with pytest.raises(InputError, match="another normalization"):
+        normalizer_to_keep(other, scalable_folder())
 
 
 def test_no_model_and_damaged_weights_are_refused(tmp_path: Path):

@@ -31,7 +31,7 @@ from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.progress import training_progress
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
 from meanflow_audio_codec.trainers.step import make_loss, make_train_step
-from meanflow_audio_codec.trainers.warm_start import warm_start
+from meanflow_audio_codec.trainers.warm_start import normalizer_to_keep, warm_start
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -54,6 +54,8 @@ def train(
         TrainingDivergedError: a loss or gradient became infinite or NaN.
     """
     normalizer_state = _check_directory(config, run_directory)
+    if normalizer_state is None and initial_weights is not None:
+        normalizer_state = normalizer_to_keep(config, initial_weights)
     experiment = build_experiment(config, data_directory, normalizer_state)
     for data in (experiment.training_data, experiment.validation_data):
         data.batch(0)  # what is wrong with the data is told before anything is written

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from meanflow_audio_codec.codec.pretrained import named_parameters, read_weights
+from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
+from meanflow_audio_codec.configs.experiment import ExperimentConfig
+from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 
 
@@ -19,6 +21,25 @@ class WarmStart(NamedTuple):
     whole: int
     part: int
     new: int
+
+
+def normalizer_to_keep(config: ExperimentConfig, name_or_directory: str | Path) -> dict[str, list[float]] | None:
+    """What the normaliser of a model has learned, if its encoder is to be frozen; None if it is to be fitted anew.
+
+    Codes are those of normalised tokens: under another normaliser a frozen encoder would give others.
+
+    Raises:
+        InputError: the encoder is frozen, and the model has another normalisation.
+    """
+    if "encoder" not in config.training.frozen_networks:
+        return None
+    described = load_pretrained(name_or_directory)
+    if described.config.normalization != config.normalization:
+        raise InputError(
+            f"training.frozen_networks: {name_or_directory} has another normalization, so its encoder's codes cannot "
+            "stay; use the model's own, or train the encoder too"
+        )
+    return described.normalizer.state()
 
 
 def warm_start(model: CodecModel, name_or_directory: str | Path) -> WarmStart:
