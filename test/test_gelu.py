@@ -49,9 +49,12 @@ def test_the_tanh_form_is_its_formula() -> None:
 
 
 def test_both_forms_give_the_values_of_pytorch() -> None:
-    x = jnp.asarray(TORCH_VALUES[:, 0], jnp.float32)
-    np.testing.assert_allclose(gelu(x, "exact"), TORCH_VALUES[:, 1], rtol=0, atol=2e-7)
-    np.testing.assert_allclose(gelu(x, "tanh"), TORCH_VALUES[:, 2], rtol=0, atol=2e-7)
+    # In float64, for the tests' compilation rounds the tanh of float32 less well, and rounding is not what is compared.
+    with jax.enable_x64(True):
+        x = jnp.asarray(TORCH_VALUES[:, 0])
+        assert x.dtype == jnp.float64
+        np.testing.assert_allclose(gelu(x, "exact"), TORCH_VALUES[:, 1], rtol=0, atol=1e-7)
+        np.testing.assert_allclose(gelu(x, "tanh"), TORCH_VALUES[:, 2], rtol=0, atol=1e-7)
 
 
 def test_the_forms_differ_by_less_than_documented_but_differ() -> None:
