@@ -8,14 +8,15 @@ from meanflow_audio_codec.configs.recipes import recipe
 from meanflow_audio_codec.datasets.synthetic import SyntheticAudio
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.tools.benchmarks import decoder_losses
-from meanflow_audio_codec.tools.benchmarks.draws import _decoding, chosen_clips, draw_row, format_row
+from meanflow_audio_codec.tools.benchmarks.draws import _decoding, chosen_clips, coded, draw_row, format_row
 
 
 def test_draws_differ_with_the_temperature_and_not_without() -> None:
     pytest.importorskip("pesq")
     pytest.importorskip("pystoi")
-    codec, clips = scalable_codec(), [speech_signal()]
-    still, half, full = (draw_row(codec, clips, 16_000, 1.2, 1, temperature) for temperature in (0.0, 0.5, 1.0))
+    codec = scalable_codec()
+    recordings = coded(codec, [speech_signal()], 16_000, 1.2)
+    still, half, full = (draw_row(codec, recordings, 1, temperature) for temperature in (0.0, 0.5, 1.0))
     assert still.difference_db < -60.0 < half.difference_db < full.difference_db
     assert format_row(still).count("|") == format_row(full).count("|") == 9
     assert "| 0 | not |" in format_row(still)

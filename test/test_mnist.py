@@ -167,7 +167,7 @@ def test_a_download_takes_the_next_mirror_after_a_bad_one_and_fails_clearly(
     from meanflow_audio_codec.datasets import mnist
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args) -> None:  # noqa: A002
+        def log_message(self, format: str, *args) -> None:  # noqa: A002  # the name that the base class gives it
             pass
 
     good, bad = tmp_path / "mnist", tmp_path / "bad"

@@ -87,6 +87,13 @@ def test_a_frozen_encoder_keeps_its_normaliser() -> None:
         normalizer_to_keep(other, scalable_folder())
 
 
+def test_random_weights_are_not_frozen(tmp_path: Path) -> None:
+    frozen = apply_overrides(codec_config(), ['training.frozen_networks=["encoder"]'])
+    with pytest.raises(InputError, match="give a model by --init-from"):
+        train(frozen, tmp_path / "run", None)
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_model_and_damaged_weights_are_refused(tmp_path: Path):
     fresh = tiny_codec()._pretrained.model
     with pytest.raises(InputError, match="neither a built-in model"):

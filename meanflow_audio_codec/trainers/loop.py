@@ -50,12 +50,16 @@ def train(
     A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`).
 
     Raises:
-        InputError: the run directory holds something else, or the data cannot be found.
+        InputError: the run directory holds something else, the data cannot be found, or networks are frozen that start
+            from random weights.
         TrainingDivergedError: a loss or gradient became infinite or NaN.
     """
     normalizer_state = _check_directory(config, run_directory)
-    if normalizer_state is None and initial_weights is not None:
-        normalizer_state = normalizer_to_keep(config, initial_weights)
+    if normalizer_state is None:  # a new run
+        if config.training.frozen_networks and initial_weights is None:
+            raise InputError("training.frozen_networks keeps weights that nobody trained: give a model by --init-from")
+        if initial_weights is not None:
+            normalizer_state = normalizer_to_keep(config, initial_weights)
     experiment = build_experiment(config, data_directory, normalizer_state)
     for data in (experiment.training_data, experiment.validation_data):
         data.batch(0)  # what is wrong with the data is told before anything is written

@@ -21,7 +21,7 @@ from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrain
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.tools.benchmarks.draws import HEADER, chosen_clips, draw_row, format_row
+from meanflow_audio_codec.tools.benchmarks.draws import HEADER, chosen_clips, coded, draw_row, format_row
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.state import initial_state
@@ -45,7 +45,9 @@ LOSSES: dict[str, dict[str, object]] = {
 }
 
 
-def experiment_config(base: ExperimentConfig, losses: dict[str, object], num_steps: int, batch_size: int):
+def experiment_config(
+    base: ExperimentConfig, losses: dict[str, object], num_steps: int, batch_size: int
+) -> ExperimentConfig:
     """A model's configuration, with its decoder alone trained, by these losses."""
     training = base.training.model_dump() | {
         "frozen_networks": ("encoder", "prior"),
@@ -106,8 +108,9 @@ def main() -> None:
         model, seconds = trained_decoder(pretrained, experiment)
         codec = Codec(dataclasses.replace(pretrained, model=model))
         clips, rate = chosen_clips(experiment.validation_data, arguments.clips)
+        recordings = coded(codec, clips, rate, arguments.bitrate)
         for decoding in DECODINGS:
-            row = draw_row(codec, clips, rate, arguments.bitrate, *decoding)
+            row = draw_row(codec, recordings, *decoding)
             sys.stdout.write(f"| {name} {format_row(row)} {1000.0 * seconds:.0f} |\n")
             sys.stdout.flush()
 

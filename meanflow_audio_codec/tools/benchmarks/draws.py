@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.pretrained import load_pretrained
+from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.configs.data import AudioFolderConfig
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.base import Dataset
@@ -42,23 +43,36 @@ class Row(NamedTuple):
     scores: dict[str, float]
 
 
-def draw(codec: Codec, clips: Sequence[Signal], rate: int, bitrate: float, decoding: tuple[int, float], seed: int):
-    """Recordings of this sample rate coded at `bitrate` kbit/s and decoded by (evaluations, temperature)."""
-    num_steps, temperature = decoding
-    for place, clip in enumerate(clips):
-        tokens = codec.analyze(clip, rate, bitrate=bitrate)
-        yield codec.synthesize(
-            tokens, len(clip), rate, num_steps=num_steps, temperature=temperature, seed=seed + place
-        )[0]
+class Coded(NamedTuple):
+    """A recording, its sample rate, and the codes that all its decodings start from."""
+
+    samples: Signal
+    sample_rate: int
+    tokens: Tokens
 
 
-def draw_row(
-    codec: Codec, clips: Sequence[Signal], rate: int, bitrate: float, num_evaluations: int, temperature: float
-) -> Row:
+def coded(codec: Codec, clips: Sequence[Signal], sample_rate: int, bitrate: float) -> list[Coded]:
+    """Recordings coded at `bitrate` kbit/s."""
+    return [Coded(clip, sample_rate, codec.analyze(clip, sample_rate, bitrate=bitrate)) for clip in clips]
+
+
+def draw(codec: Codec, each: Coded, num_evaluations: int, temperature: float, seed: int) -> Signal:
+    """One decoding of a recording."""
+    samples, rate, tokens = each
+    drawn = codec.synthesize(tokens, len(samples), rate, num_steps=num_evaluations, temperature=temperature, seed=seed)
+    return drawn[0]
+
+
+def draw_row(codec: Codec, recordings: Sequence[Coded], num_evaluations: int, temperature: float) -> Row:
     """Scores of the first of two draws, and their difference."""
-    decoding = num_evaluations, temperature
-    first, second = (list(draw(codec, clips, rate, bitrate, decoding, seed)) for seed in SEEDS)
-    pairs = [ClipPair(str(place), clip, one, rate) for place, (clip, one) in enumerate(zip(clips, first, strict=True))]
+    first, second = (
+        [draw(codec, each, num_evaluations, temperature, seed + place) for place, each in enumerate(recordings)]
+        for seed in SEEDS
+    )
+    pairs = [
+        ClipPair(str(place), each.samples, one, each.sample_rate)
+        for place, (each, one) in enumerate(zip(recordings, first, strict=True))
+    ]
     scored = score_clips(pairs, SCORES)
     differences = [_relative_db(one - other, one) for one, other in zip(first, second, strict=True)]
     scores = {name: _mean_score(scored, name) for name in SCORES}
@@ -127,19 +141,20 @@ def main() -> None:
     clips, rate = chosen_clips(data, arguments.clips)
     for bitrate in arguments.bitrate:
         sys.stdout.write(f"{bitrate:g} kbit/s\n\n{HEADER}\n" + "| --- " * (HEADER.count("|") - 1) + "|\n")
+        recordings = coded(codec, clips, rate, bitrate)
         for decoding in decodings:
-            sys.stdout.write(format_row(draw_row(codec, clips, rate, bitrate, *decoding)) + "\n")
+            sys.stdout.write(format_row(draw_row(codec, recordings, *decoding)) + "\n")
             sys.stdout.flush()
         sys.stdout.write("\n")
     if arguments.figure is not None:
-        excerpt = clips[0][: FIGURE_SECONDS * rate]
+        (excerpt,) = coded(codec, [clips[0][: FIGURE_SECONDS * rate]], rate, arguments.bitrate[0])
         drawn = {
-            f"{steps} evaluation{'s' if steps > 1 else ''}, temperature {temperature:g}": next(
-                draw(codec, [excerpt], rate, arguments.bitrate[0], (steps, temperature), SEEDS[0])
+            f"{steps} evaluation{'s' if steps > 1 else ''}, temperature {temperature:g}": draw(
+                codec, excerpt, steps, temperature, SEEDS[0]
             )
             for steps, temperature in decodings
         }
-        spectrogram_comparison(arguments.figure, {"original": excerpt} | drawn, rate)
+        spectrogram_comparison(arguments.figure, {"original": excerpt.samples} | drawn, rate)
 
 
 if __name__ == "__main__":
