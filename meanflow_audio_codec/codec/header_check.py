@@ -17,7 +17,7 @@ def check_header(header: Header, pretrained: PretrainedModel) -> None:
     if header.weights_hash != weights_hash:
         raise BitstreamError(
             f"the file was made with other weights of {name} ({header.weights_hash.hex()}, not {weights_hash.hex()}): "
-            "use the release it was encoded with"
+            "use the release it was encoded with, or name the model's folder with --model"
         )
     if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
         raise BitstreamError(

@@ -11,18 +11,21 @@ from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
 from meanflow_audio_codec.commands.codec_worker import CodecWorker
 from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
 from meanflow_audio_codec.commands.recording_progress import recording_progress
-from meanflow_audio_codec.commands.shared_arguments import add_decoding, add_force, add_json, add_model
+from meanflow_audio_codec.commands.shared_arguments import add_decoding, add_force, add_json, add_model_of_file
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from meanflow_audio_codec.codec.codec import Codec
+    from meanflow_audio_codec.codec.container import Header
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of this command."""
     parser.add_argument("inputs", type=Path, nargs="+", help=".mfc files, folders of them, or -")
     parser.add_argument("output", type=Path, help="wav, flac or ogg to write, a folder, or -")
-    add_model(parser)
+    add_model_of_file(parser)
     add_decoding(parser)
     parser.add_argument("--start", type=float, default=0.0, help="first second to decode (default 0)")
     parser.add_argument("--end", type=float, help="second to end at (default: the end of the recording)")
@@ -68,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class FileDecoder(CodecWorker):
-    """Decodes files with one model and one set of options, in memory that does not grow with them."""
+    """Decodes files with one set of options, in memory that does not grow with them.
+
+    Each is decoded with the built-in model that it names, or all with that of --model.
+    """
 
     def __call__(self, task: FileTask) -> dict[str, Any]:
         """Decode one file.
@@ -87,7 +93,7 @@ class FileDecoder(CodecWorker):
             print(f"{task.output}: its format could not keep the tag(s) {', '.join(lost)}", file=sys.stderr)
         return {
             "output": str(task.output),
-            "model": self.codec.name,
+            "model": decoded.model,
             "channels": decoded.channels,
             "samples": decoded.num_samples,
             "sample_rate": decoded.sample_rate,
@@ -106,8 +112,10 @@ class FileDecoder(CodecWorker):
         checked = CheckedFile(file)
         from meanflow_audio_codec.codec.file_streams import decode_file
 
-        header, blocks = checked.header, decode_file(self.codec, checked, **self._options)
-        return _Decoded(blocks, header.channels, checked.num_samples, header.sample_rate, checked.tags)
+        header = checked.header
+        codec = self._codec_of(header)
+        blocks = decode_file(codec, checked, **self._options)
+        return _Decoded(codec.name, blocks, header.channels, checked.num_samples, header.sample_rate, checked.tags)
 
     def _part(self, file: IO[bytes]) -> "_Decoded":
         """The part from --start to --end; damage of the file's ends is told before a model is loaded."""
@@ -118,8 +126,14 @@ class FileDecoder(CodecWorker):
 
         start, end = self.arguments.start, self.arguments.end
         sample_range(start, end, reader.trailer.num_samples, reader.header.sample_rate)
-        audio, sample_rate = decode_excerpt(self.codec, reader, start=start, end=end, **self._options)
-        return _Decoded([audio], len(audio), audio.shape[1], sample_rate, reader.tags)
+        codec = self._codec_of(reader.header)
+        audio, sample_rate = decode_excerpt(codec, reader, start=start, end=end, **self._options)
+        return _Decoded(codec.name, [audio], len(audio), audio.shape[1], sample_rate, reader.tags)
+
+    def _codec_of(self, header: "Header") -> "Codec":
+        from meanflow_audio_codec.codec.file_model import model_named_by
+
+        return self.codec(self.arguments.model or model_named_by(header))
 
     def _write(self, decoded: "_Decoded", output: Path) -> dict[str, str]:
         """Write the output, and return the tags that it could keep."""
@@ -144,6 +158,7 @@ class FileDecoder(CodecWorker):
 class _Decoded(NamedTuple):
     """A recording whose samples are decoded as they are asked for."""
 
+    model: str
     blocks: "Iterable[np.ndarray]"
     channels: int
     num_samples: int

@@ -19,6 +19,7 @@ from meanflow_audio_codec.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from meanflow_audio_codec.codec.codec import Codec
     from meanflow_audio_codec.codec.file_streams import EncodedFile
     from meanflow_audio_codec.datasets.recording_reader import RecordingReader
 
@@ -81,21 +82,24 @@ class FileEncoder(CodecWorker):
             if recording.is_floating_point:
                 # Only these can hold samples to refuse, which is better told before the work than behind it.
                 _check_samples(recording)
-            encoded = self._encode(recording, task.output, tags)
+            codec = self.codec(self.arguments.model)
+            encoded = self._encode(codec, recording, task.output, tags)
         seconds = encoded.num_samples / recording.sample_rate
         return {
             "output": str(task.output),
-            "model": self.codec.name,
+            "model": codec.name,
             "seconds": seconds,
             "file_bytes": encoded.file_bytes,
             "bits_per_second": encoded.payload_bits / seconds,
             "tags": tags,
         }
 
-    def _encode(self, recording: "RecordingReader", output: Path, tags: dict[str, str]) -> "EncodedFile":
+    def _encode(
+        self, codec: "Codec", recording: "RecordingReader", output: Path, tags: dict[str, str]
+    ) -> "EncodedFile":
         from meanflow_audio_codec.codec.file_streams import encode_file
 
-        codec, rate = self.codec, recording.sample_rate
+        rate = recording.sample_rate
         if output != STANDARD_STREAM:
             make_folder_of(output)
         with (

@@ -13,6 +13,13 @@ def add_model(parser: argparse.ArgumentParser, default: str = "speech-16k") -> N
     parser.add_argument("--model", default=default, help=f"built-in model or model folder (default {default})")
 
 
+def add_model_of_file(parser: argparse.ArgumentParser) -> None:
+    """--model, where files say themselves which one they need."""
+    parser.add_argument(
+        "--model", help="built-in model or model folder (default: the built-in model that the file names)"
+    )
+
+
 def add_bitrate(parser: argparse.ArgumentParser) -> None:
     """--bitrate."""
     parser.add_argument(

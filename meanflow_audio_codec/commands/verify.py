@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meanflow_audio_codec.commands.shared_arguments import add_json, add_model
+from meanflow_audio_codec.commands.shared_arguments import add_json, add_model_of_file
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input
 from meanflow_audio_codec.errors import InputError
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of this command."""
     parser.add_argument("inputs", type=Path, nargs="+", help=".mfc files, folders of them, or -")
-    add_model(parser)
+    add_model_of_file(parser)
     add_json(parser)
 
 
@@ -26,10 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     from meanflow_audio_codec.codec.codec import Codec
 
-    codec = Codec.from_pretrained(arguments.model)
+    load = cache(Codec.from_pretrained)
+    if arguments.model is not None:
+        load(arguments.model)  # what is wrong with it is told before any file is read
     reports = []
     for path in files:
-        reports.append(_report(codec, path))
+        reports.append(_report(path, arguments.model, load))
         if not arguments.json:
             _show(reports[-1])
     if arguments.json:
@@ -53,8 +57,9 @@ def _files(source: Path) -> list[Path]:
     return found
 
 
-def _report(codec: "Codec", path: Path) -> dict[str, Any]:
+def _report(path: Path, model: str | None, load: "Callable[[str], Codec]") -> dict[str, Any]:
     from meanflow_audio_codec.codec.container import BitstreamError, StreamReader
+    from meanflow_audio_codec.codec.file_model import model_named_by
     from meanflow_audio_codec.codec.verification import verify_packets
 
     report: dict[str, Any] = {"file": str(path), "status": "ok", "error": None}
@@ -62,6 +67,7 @@ def _report(codec: "Codec", path: Path) -> dict[str, Any]:
         try:
             reader = StreamReader(file)
             try:
+                codec = load(model or model_named_by(reader.header))
                 codec.check_header(reader.header)
             except BitstreamError as error:
                 reader.check_rest()
