@@ -64,8 +64,9 @@ class TrainingConfig(Config):
     prior_loss_weight: NonNegativeFloat = 1.0
     # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
     detach_condition: bool = False
-    # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are.
-    frozen_networks: tuple[Literal["encoder", "prior"], ...] = ()
+    # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are, or
+    # encoder and prior by regression alone.
+    frozen_networks: tuple[Literal["encoder", "prior", "decoder"], ...] = ()
     # Weight of the method's own loss. 0 leaves it out, and its cost: what a decoder is without its flow.
     method_loss_weight: NonNegativeFloat = 1.0
     # Weight of the mel distance, over windows of these lengths in samples, between a signal and what one evaluation
@@ -165,8 +166,16 @@ class ExperimentConfig(Config):
                 raise ValueError(f"training.frozen_networks names {name}, which this experiment has not")
         if self.training.method_loss_weight != 1.0 and isinstance(self.method, AdversarialConfig):
             raise ValueError("an adversarial method has weights of its own: leave training.method_loss_weight at 1")
-        if self.training.method_loss_weight == 0.0 and self.training.spectral_loss_weight == 0.0:
-            raise ValueError("without method_loss_weight and spectral_loss_weight nothing trains the decoder: set one")
+        frozen = set(self.training.frozen_networks)
+        networks = {name for name in ("encoder", "prior", "decoder") if getattr(self, name) is not None}
+        if networks <= frozen:
+            raise ValueError(f"training.frozen_networks leaves nothing to train: it names all of {sorted(networks)}")
+        has_decoder_loss = self.training.method_loss_weight > 0.0 or self.training.spectral_loss_weight > 0.0
+        if not has_decoder_loss and "decoder" not in frozen:
+            raise ValueError(
+                "without method_loss_weight and spectral_loss_weight nothing trains the decoder: set one, or name "
+                "decoder in training.frozen_networks"
+            )
 
     def _check_time(self) -> None:
         if isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):

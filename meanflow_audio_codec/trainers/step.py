@@ -139,12 +139,14 @@ def make_loss(
 
 def _with_frozen(model: CodecModel, names: tuple[str, ...]) -> CodecModel:
     """The model with constants for the weights of these networks; the encoder's are also those of the bottleneck."""
-    encoder, bottleneck, prior = model.encoder, model.bottleneck, model.prior
+    encoder, bottleneck, prior, decoder = model.encoder, model.bottleneck, model.prior, model.decoder
     if "encoder" in names:
         encoder, bottleneck = jax.lax.stop_gradient((encoder, bottleneck))
     if "prior" in names:
         prior = jax.lax.stop_gradient(prior)
-    return CodecModel(encoder, bottleneck, prior, model.decoder, model.discriminator)
+    if "decoder" in names:
+        decoder = jax.lax.stop_gradient(decoder)
+    return CodecModel(encoder, bottleneck, prior, decoder, model.discriminator)
 
 
 def make_train_step(
