@@ -18,7 +18,7 @@ from meanflow_audio_codec.codec.streams import decode_stream, encode_stream
 from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.codec.verification import verify_packets
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.block_gain_shape import DETAIL, FULL_DETAIL, BlockGainShapeNormalizer
 
 BLOCK, BANDS, DIGITS = 4, 8, 12
 RATES = (0.36, 0.6, 0.9, 1.2, 1.5, 1.8)
@@ -72,6 +72,15 @@ def test_digital_silence_has_no_digits_and_stays_silent(codec):
     # Two channels, two packets each, of 8 bits and the rounding to bytes.
     assert codec.bits(data) <= 4 * 16
     assert not codec.decode(data)[0].any()
+
+
+def test_of_details_that_keep_equally_many_digits_one_is_written(codec):
+    """5 digits have 6 counts in 9 details."""
+    envelope = codec.packet_coder.envelope
+    detail = codec.analyze(steady(), RATE, bitrate=0.6).side[..., BANDS + DETAIL]
+    used = np.unique(detail)
+    assert 1 < len(used) <= 6
+    assert len(np.unique(envelope.digits[0][used])) == len(used)
 
 
 @pytest.mark.parametrize(

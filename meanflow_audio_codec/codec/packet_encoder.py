@@ -69,6 +69,8 @@ class DetailChooser:
             return symbols, codes
         share = self._control.share(np.asarray(self._blocks.loudness(self._side_of_symbols(symbols))))
         digits = envelope.digits[self._point]
+        # Few codes have details that keep equally many: one stands for all of these, so that its table is narrow.
+        first_of = np.searchsorted(digits, digits)
         detail_column = self._blocks.config.num_bands + DETAIL
         symbols = symbols.copy()
         symbols[share == 0.0, detail_column] = 0
@@ -80,9 +82,9 @@ class DetailChooser:
 
         def bits_of(detail: Int[np.ndarray, " n"]) -> float:
             of_digits = np.take_along_axis(code_bits, digits[detail][:, None], axis=1).sum()
-            return fixed_bits + envelope.detail_cost(detail[sounding], self._point) + float(of_digits)
+            return fixed_bits + envelope.detail_cost(first_of[detail][sounding], self._point) + float(of_digits)
 
-        detail = self._control.choose(share, digits.shape[0] - 1, bits_of)
+        detail = first_of[self._control.choose(share, digits.shape[0] - 1, bits_of)].astype(np.int32)
         self._control.spent(len(codes), bits_of(detail))
         symbols[:, detail_column] = detail
         kept = np.arange(codes.shape[1]) < digits[detail][:, None]
