@@ -19,7 +19,9 @@ from meanflow_audio_codec.study.cell_run import run_directory
 from meanflow_audio_codec.study.config_hash import config_hash
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS, Shard, append_rows, identity, read_rows
 
-UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+UNOPTIMISED = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 
 
 @dataclass(frozen=True)
