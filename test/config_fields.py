@@ -1,8 +1,9 @@
 """The fields of a configuration, found in the annotations of its classes, and other values for them."""
 
+import re
 from collections.abc import Iterator
 from types import EllipsisType
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from meanflow_audio_codec.configs.base import Config
 
@@ -61,3 +62,28 @@ def other_values(value: Any, annotation: Any) -> Iterator[Any]:
                 yield value[:-1]
             names = get_args(next(iter(get_args(annotation)), None))  # of a tuple of names, those it may hold
             yield from ((*value, name) for name in names if isinstance(name, str) and name not in value)
+
+
+class Location(NamedTuple):
+    """Names on the way to a part, and of its field; in a tuple of them the place, and what is meant of that."""
+
+    parents: list[str]
+    name: str
+    place: int | None
+    member: str | None
+
+
+def location(field: str) -> Location:
+    *parents, name = re.sub(r"\[\w+\]", "", field).split(".")
+    if name.isdigit():
+        return Location(parents[:-1], parents[-1], int(name), None)
+    if parents and parents[-1].isdigit():
+        return Location(parents[:-2], parents[-2], int(parents[-1]), name)
+    return Location(parents, name, None, None)
+
+
+def part_of(config: Config, parents: list[str]) -> Any:
+    part: Any = config
+    for parent in parents:
+        part = getattr(part, parent)
+    return part

@@ -7,7 +7,6 @@ field that is read and then not used is found out.
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 from computation import Computation, changed_view, loss_of, networks_of
-from config_fields import fields, other_values
+from config_fields import fields, location, other_values, part_of
 
 from meanflow_audio_codec.codec.packet_encoder import BitRate
 from meanflow_audio_codec.codec.pretrained import load_pretrained
@@ -254,31 +253,6 @@ EXPERIMENTS: dict[str, ExperimentConfig] = {
 
 
 # Fields.
-
-
-class Location(NamedTuple):
-    """Names on the way to a part, and of its field; in a tuple of them the place, and what is meant of that."""
-
-    parents: list[str]
-    name: str
-    place: int | None
-    member: str | None
-
-
-def location(field: str) -> Location:
-    *parents, name = re.sub(r"\[\w+\]", "", field).split(".")
-    if name.isdigit():
-        return Location(parents[:-1], parents[-1], int(name), None)
-    if parents and parents[-1].isdigit():
-        return Location(parents[:-2], parents[-2], int(parents[-1]), name)
-    return Location(parents, name, None, None)
-
-
-def part_of(config: ExperimentConfig, parents: list[str]) -> Any:
-    part: Any = config
-    for parent in parents:
-        part = getattr(part, parent)
-    return part
 
 
 def experiments_with(field: str) -> list[str]:

@@ -105,6 +105,24 @@ def test_encoder_and_prior_can_be_trained_by_regression_alone() -> None:
         (["training.method_loss_weight=0", "training.spectral_loss_weight=0"], "nothing trains the decoder"),
         (['training.frozen_networks=["encoder","prior","decoder"]'], "leaves nothing to train"),
         (
+            [
+                'training.frozen_networks=["decoder"]',
+                "training.method_loss_weight=0",
+                "training.spectral_loss_weight=0",
+                "prior=null",
+            ],
+            "only a prior trains the encoder",
+        ),
+        (
+            [
+                'training.frozen_networks=["decoder"]',
+                "training.method_loss_weight=0",
+                "training.spectral_loss_weight=0",
+                "training.prior_loss_weight=0",
+            ],
+            "only a prior trains the encoder",
+        ),
+        (
             ['method={"kind":"adversarial"}', "training.method_loss_weight=0.5", "training.spectral_loss_weight=0"],
             "leave training.method_loss_weight at 1",
         ),

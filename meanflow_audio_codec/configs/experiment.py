@@ -176,6 +176,12 @@ class ExperimentConfig(Config):
                 "without method_loss_weight and spectral_loss_weight nothing trains the decoder: set one, or name "
                 "decoder in training.frozen_networks"
             )
+        has_prior_loss = self.prior is not None and self.training.prior_loss_weight > 0.0
+        if self.encoder is not None and not has_decoder_loss and not has_prior_loss:
+            raise ValueError(
+                "without method_loss_weight and spectral_loss_weight only a prior trains the encoder: add one, with "
+                "prior_loss_weight above 0"
+            )
 
     def _check_time(self) -> None:
         if isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
