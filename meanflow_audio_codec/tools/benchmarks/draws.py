@@ -75,12 +75,12 @@ def draw_row(codec: Codec, recordings: Sequence[Coded], num_evaluations: int, te
     ]
     scored = score_clips(pairs, SCORES)
     differences = [_relative_db(one - other, one) for one, other in zip(first, second, strict=True)]
-    scores = {name: _mean_score(scored, name) for name in SCORES}
+    scores = {name: mean_score(scored, name) for name in SCORES}
     return Row(num_evaluations, temperature, float(np.mean(differences)), scores)
 
 
-def _mean_score(scored: Sequence[ClipScores], name: str) -> float:
-    """Over the recordings that have it: a silent one has none."""
+def mean_score(scored: Sequence[ClipScores], name: str) -> float:
+    """Mean of a score over the recordings that have it: a silent one has none."""
     values = [each.scores[name] for each in scored]
     return float(np.mean([value for value in values if value is not None]))
 
