@@ -55,7 +55,14 @@ def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["speech-16k-first-version-2", "speech-16k-second-version-2", "speech-16k-third-version-2", "scalable-version-2"],
+    [
+        "speech-16k-first-version-2",
+        "speech-16k-second-version-2",
+        "speech-16k-third-version-2",
+        "speech-16k-fourth-version-2",
+        "speech-16k-live-first-version-2",
+        "scalable-version-2",
+    ],
 )
 def test_files_of_other_weights_decode_by_their_tables(name):
     stream = read_stream((GOLDEN / f"{name}.mfc").read_bytes())

@@ -97,14 +97,9 @@ def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
     """The recordings to score: mono, at the model's rate."""
     from meanflow_audio_codec.configs.data import AudioFolderConfig
     from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+    from meanflow_audio_codec.datasets.audio_sources import parse_conditions
     from meanflow_audio_codec.datasets.data_directory import find_data_directory
 
-    where = []
-    for condition in arguments.only:
-        column, separator, value = condition.partition("=")
-        if not separator:
-            raise InputError(f"--only {condition}: write it as COLUMN=VALUE")
-        where.append((column, value))
     if arguments.folder is not None:
         folders = (arguments.folder,)
     elif isinstance(pretrained.config.dataset, AudioFolderConfig):
@@ -118,7 +113,7 @@ def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
         crop_samples=sample_rate,
         batch_size=1,
         split=arguments.split,
-        where=tuple(where),
+        where=parse_conditions(arguments.only),
     )
     clips = [(name, samples) for name, samples, _ in data.clips()]
     if arguments.limit is not None:

@@ -64,11 +64,11 @@ class BlockGainShapeConfig(Config):
     loss_gain_exponent: NonNegativeFloat = 0.5
     # From the lowest bit rate up.
     operating_points: Annotated[tuple[OperatingPointConfig, ...], Field(min_length=1, max_length=16)] = (
-        OperatingPointConfig(bits_per_second=1_500, envelope_step_db=22.0, num_digits=12),
-        OperatingPointConfig(bits_per_second=3_000, envelope_step_db=15.0, num_digits=24),
-        OperatingPointConfig(bits_per_second=6_000, envelope_step_db=10.0, num_digits=48),
-        OperatingPointConfig(bits_per_second=9_000, envelope_step_db=8.0, num_digits=72),
-        OperatingPointConfig(bits_per_second=12_000, envelope_step_db=6.5, num_digits=96),
+        OperatingPointConfig(bits_per_second=1_500, envelope_step_db=14.0, num_digits=10),
+        OperatingPointConfig(bits_per_second=3_000, envelope_step_db=8.0, num_digits=22),
+        OperatingPointConfig(bits_per_second=6_000, envelope_step_db=5.0, num_digits=48),
+        OperatingPointConfig(bits_per_second=9_000, envelope_step_db=4.5, num_digits=76),
+        OperatingPointConfig(bits_per_second=12_000, envelope_step_db=4.0, num_digits=112),
     )
     # At temperatures below 1 the decoder's bands are too quiet by the variance that is missing. This share of what is
     # missing (in dB) is made up for; 0 leaves it out.

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,21 @@ def select(sources: list[AudioSource], split: str, where: tuple[tuple[str, str],
         filters = "".join(f", {column} = {value!r}" for column, value in where)
         raise InputError(f"no audio in split {split!r}{filters}: the splits are {splits}, or use {ALL_SPLITS!r}")
     return chosen
+
+
+def parse_conditions(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Columns and values of `COLUMN=VALUE`, as `--only` takes them and `select` wants them.
+
+    Raises:
+        InputError: a text has another form.
+    """
+    conditions = []
+    for text in texts:
+        column, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f"--only {text}: write it as COLUMN=VALUE")
+        conditions.append((column, value))
+    return tuple(conditions)
 
 
 def _found(folder: Path) -> Iterator[AudioSource]:

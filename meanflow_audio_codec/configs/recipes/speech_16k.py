@@ -23,8 +23,9 @@ from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, MDCTConfig
 
 def config() -> ExperimentConfig:
     """The experiment."""
-    # More digits than the rate pays for on average: loud frames have them, quiet ones leave them out.
-    points = ((1_500, 22.0, 12), (3_000, 15.0, 26), (6_000, 10.0, 54), (9_000, 8.0, 82), (12_000, 6.5, 112))
+    # Up to half of the bits for the envelope, and more digits than the rest pays for on average: loud frames have them,
+    # quiet ones leave them out.
+    points = ((1_500, 14.0, 10), (3_000, 8.0, 22), (6_000, 5.0, 48), (9_000, 4.5, 76), (12_000, 4.0, 112))
     return ExperimentConfig(
         name="speech-16k",
         dataset=AudioFolderConfig(
@@ -35,7 +36,7 @@ def config() -> ExperimentConfig:
             num_bands=21,
             block_frames=4,
             loss_gain_exponent=1.0,
-            energy_restoration=0.3,
+            energy_restoration=0.6,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
@@ -45,7 +46,7 @@ def config() -> ExperimentConfig:
         bottleneck=FSQConfig(levels=(5,) * points[-1][-1]),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
         decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
-        method=ImprovedMeanFlowConfig(default_temperature=0.25),
+        method=ImprovedMeanFlowConfig(default_temperature=0.15),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
         training=TrainingConfig(
             num_steps=9_000,

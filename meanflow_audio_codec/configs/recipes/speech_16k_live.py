@@ -29,7 +29,7 @@ HOP_LENGTH = 160
 
 def config() -> ExperimentConfig:
     """The experiment."""
-    points = ((3_000, 22.0, 12), (6_000, 15.0, 24), (9_000, 12.0, 36), (12_000, 10.0, 48))
+    points = ((3_000, 14.0, 10), (6_000, 9.0, 22), (9_000, 7.0, 35), (12_000, 6.0, 48))
     wide = ConvNeXtConfig(width=192, num_blocks=5, padding="causal")
     return ExperimentConfig(
         name="speech-16k-live",

@@ -22,6 +22,8 @@ from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrain
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.configs.data import AudioFolderConfig
 from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
+from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+from meanflow_audio_codec.datasets.audio_sources import parse_conditions
 from meanflow_audio_codec.datasets.build import Split, build_dataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import DEFAULT_METRICS, ClipPair, check_metrics, score_clips
@@ -98,6 +100,7 @@ def main() -> None:
     parser.add_argument("--model", default="speech-16k")
     parser.add_argument("--bitrate", nargs="+", type=float, default=[3.2], help="kbit/s")
     parser.add_argument("--steps", nargs="+", type=float, default=[15.0, 12.0, 10.0, 8.0], help="dB")
+    parser.add_argument("--only", action="append", default=[], metavar="COLUMN=VALUE", help="rows of the manifest")
     parser.add_argument("--clips", type=int, default=12, help="recordings of the validation split, evenly chosen")
     parser.add_argument("--table-clips", type=int, default=134, help="training recordings that tables are fitted on")
     parser.add_argument("--metrics", default=",".join(DEFAULT_METRICS), help="scores, separated by commas")
@@ -114,7 +117,8 @@ def main() -> None:
 
     def recordings(split: Split, count: int) -> tuple[list[Signal], int]:
         data = build_dataset(config, split, data_directory=arguments.data_dir, batch_size=1, seed=0)
-        return chosen_clips(data, count)
+        assert isinstance(data, AudioFolder)
+        return chosen_clips(replace(data, where=parse_conditions(arguments.only)), count)
 
     clips, rate = recordings("valid", arguments.clips)
     table_clips, _ = recordings("train", arguments.table_clips)
