@@ -8,8 +8,8 @@ Command: `meanflow-codec train --config speech-16k-live --run-dir runs/live --da
 `meanflow-codec evaluate --model runs/live/model --data-dir DATA --only sample_rate=16000 --bitrate 3 6 9 12
 --frames-per-packet 4`.
 Duration: 1 step of 10 crops per second on one core of two that other work was using too. The published weights are
-those of 3,101 such steps in three runs (model card), fewer than the recipe's.
-Score of these on the test split: at 5.8 kbit/s PESQ 2.19, ESTOI 0.802, mel 0.185; at 11.1 kbit/s 2.61, 0.858, 0.159.
+those of 4,401 such steps in four runs (model card).
+Score of these on the test split: at 5.9 kbit/s PESQ 2.23, ESTOI 0.827, mel 0.177; at 11.6 kbit/s 2.80, 0.887, 0.147.
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
