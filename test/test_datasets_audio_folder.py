@@ -13,7 +13,7 @@ import soundfile
 
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.audio_pack import open_pack
-from meanflow_audio_codec.datasets.audio_sources import audio_sources, split_of
+from meanflow_audio_codec.datasets.audio_sources import audio_sources, parse_conditions, split_of
 from meanflow_audio_codec.datasets.base import Batch
 from meanflow_audio_codec.errors import InputError
 
@@ -229,6 +229,12 @@ def test_manifest_rows_can_be_filtered(folder: Path) -> None:
         dataset(folder, where=(("wrod", "yes"),)).batch(0)
     with pytest.raises(InputError, match="no audio in split 'train', word = 'maybe'"):
         dataset(folder, where=(("word", "maybe"),)).batch(0)
+
+
+def test_conditions_are_columns_and_values() -> None:
+    assert parse_conditions(["rate=16000", "title=a=b", "note="]) == (("rate", "16000"), ("title", "a=b"), ("note", ""))
+    with pytest.raises(InputError, match="--only rate: write it as COLUMN=VALUE"):
+        parse_conditions(["rate"])
 
 
 def test_a_bare_folder_is_split_by_a_stable_hash_of_each_path(tmp_path: Path) -> None:

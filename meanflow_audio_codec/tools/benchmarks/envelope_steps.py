@@ -21,7 +21,7 @@ from meanflow_audio_codec.codec.packet_encoder import BitRate
 from meanflow_audio_codec.codec.pretrained import PretrainedModel, load_pretrained
 from meanflow_audio_codec.codec.windows import WindowedNetworks
 from meanflow_audio_codec.configs.data import AudioFolderConfig
-from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
+from meanflow_audio_codec.configs.serialization import from_dict
 from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.audio_sources import parse_conditions
 from meanflow_audio_codec.datasets.build import Split, build_dataset
@@ -50,21 +50,13 @@ def with_step(
     Raises:
         InputError: the model has one bit rate only, or the step is out of range.
     """
-    normalizer, config = pretrained.normalizer, pretrained.config.normalization
-    if not isinstance(normalizer, BlockGainShapeNormalizer) or not isinstance(config, BlockGainShapeConfig):
+    normalizer = pretrained.normalizer
+    if not isinstance(normalizer, BlockGainShapeNormalizer):
         raise InputError(f"model {pretrained.name}: has one bit rate only, so there is nothing to divide")
-    points = list(config.operating_points)
-    values = [each.model_dump() for each in points]
-    values[point]["envelope_step_db"] = step_db
-    try:
-        normalization = BlockGainShapeConfig.model_validate(config.model_dump() | {"operating_points": values})
-    except ValueError as error:
-        raise InputError(f"--steps {step_db:g}: {str(error).splitlines()[2].strip()}") from None
-    changed = replace(
-        pretrained,
-        config=pretrained.config.model_copy(update={"normalization": normalization}),
-        normalizer=replace(normalizer, config=normalization),
-    )
+    values = pretrained.config.model_dump(mode="json")
+    values["normalization"]["operating_points"][point]["envelope_step_db"] = step_db
+    experiment = from_dict(values, f"--steps {step_db:g}")
+    changed = replace(pretrained, config=experiment, normalizer=replace(normalizer, config=experiment.normalization))
     return replace(changed, entropy=fit_block_coder(WindowedNetworks(changed), table_clips).state())
 
 
