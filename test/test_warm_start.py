@@ -1,5 +1,6 @@
 """Starting from another model's weights: what fits is taken, what has grown keeps its old block."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -12,6 +13,7 @@ from meanflow_audio_codec.codec.pretrained import load_pretrained, named_paramet
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.networks import FSQConfig
 from meanflow_audio_codec.configs.serialization import apply_overrides
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.trainers.loop import train
@@ -24,6 +26,13 @@ def arrays(model: CodecModel) -> dict[str, np.ndarray]:
 
 def with_digits(count: int) -> ExperimentConfig:
     return codec_config().model_copy(update={"bottleneck": FSQConfig(levels=(5,) * count)})
+
+
+def with_finer_envelope(config: ExperimentConfig) -> ExperimentConfig:
+    assert isinstance(config.normalization, BlockGainShapeConfig)
+    points = [point.model_dump() for point in config.normalization.operating_points]
+    points[0]["envelope_step_db"] = 6.0
+    return apply_overrides(config, [f"normalization.operating_points={json.dumps(points)}"])
 
 
 def test_weights_of_the_same_shapes_are_taken_whole():
@@ -75,16 +84,26 @@ def test_a_model_of_one_rate_starts_one_of_several():
     assert all(np.isfinite(array).all() for array in arrays(start.model).values())
 
 
-def test_a_frozen_encoder_keeps_its_normaliser() -> None:
-    """Under a basis that is fitted to other batches its codes would be others."""
+def test_weights_keep_the_normaliser_that_they_were_trained_under() -> None:
+    """The basis over bands is that of the gains, so it serves other operating points, not other bands."""
     pretrained = load_pretrained(scalable_folder())
-    config = pretrained.config
-    assert normalizer_to_keep(config, scalable_folder()) is None
-    frozen = apply_overrides(config, ['training.frozen_networks=["encoder"]'])
+    config, state = pretrained.config, pretrained.normalizer.state()
+    assert normalizer_to_keep(config, scalable_folder()) == state
+    finer = with_finer_envelope(config)
+    assert normalizer_to_keep(finer, scalable_folder()) == state
+    for other in ("num_bands=3", "fit_batches=7", "floor_db=-60"):
+        assert normalizer_to_keep(apply_overrides(config, [f"normalization.{other}"]), scalable_folder()) is None
+    assert normalizer_to_keep(apply_overrides(config, ["dataset.sample_rate=11025"]), scalable_folder()) is None
+
+
+def test_a_frozen_encoder_accepts_no_other_normalisation() -> None:
+    """Its codes would be others."""
+    pretrained = load_pretrained(scalable_folder())
+    frozen = apply_overrides(pretrained.config, ['training.frozen_networks=["encoder"]'])
     assert normalizer_to_keep(frozen, scalable_folder()) == pretrained.normalizer.state()
-    other = apply_overrides(frozen, ["normalization.fit_batches=7"])
-    with pytest.raises(InputError, match="another normalization"):
-        normalizer_to_keep(other, scalable_folder())
+    for other in (with_finer_envelope(frozen), apply_overrides(frozen, ["normalization.fit_batches=7"])):
+        with pytest.raises(InputError, match="another normalization"):
+            normalizer_to_keep(other, scalable_folder())
 
 
 def test_random_weights_are_not_frozen(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from flax import nnx
 
 from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, NormalizationConfig, TokenizerConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 
@@ -24,22 +25,32 @@ class WarmStart(NamedTuple):
 
 
 def normalizer_to_keep(config: ExperimentConfig, name_or_directory: str | Path) -> dict[str, list[float]] | None:
-    """What the normaliser of a model has learned, if its encoder is to be frozen; None if it is to be fitted anew.
+    """What the normaliser of a model has learned, where it serves this experiment as well; None to fit it anew.
 
-    Codes are those of normalised tokens: under another normaliser a frozen encoder would give others.
+    It does if tokens and normalisation are the model's own, or differ in operating points and options of decoding
+    alone: the weights were trained under it.
 
     Raises:
-        InputError: the encoder is frozen, and the model has another normalisation.
+        InputError: the encoder is frozen, so that its codes must stay, and the model has another normalisation.
     """
-    if "encoder" not in config.training.frozen_networks:
-        return None
     described = load_pretrained(name_or_directory)
-    if described.config.normalization != config.normalization:
+    if "encoder" in config.training.frozen_networks and described.config.normalization != config.normalization:
         raise InputError(
             f"training.frozen_networks: {name_or_directory} has another normalization, so its encoder's codes cannot "
             "stay; use the model's own, or train the encoder too"
         )
-    return described.normalizer.state()
+    return described.normalizer.state() if _what_is_fitted(described.config) == _what_is_fitted(config) else None
+
+
+def _what_is_fitted(config: ExperimentConfig) -> tuple[TokenizerConfig, int | None, NormalizationConfig]:
+    """All that the constants of a normaliser depend on, but for the recordings."""
+    normalization = config.normalization
+    if isinstance(normalization, BlockGainShapeConfig):
+        # The basis over bands is that of the gains themselves, before any step divides them.
+        normalization = BlockGainShapeConfig(
+            num_bands=normalization.num_bands, floor_db=normalization.floor_db, fit_batches=normalization.fit_batches
+        )
+    return config.tokenizer, getattr(config.dataset, "sample_rate", None), normalization
 
 
 def warm_start(model: CodecModel, name_or_directory: str | Path) -> WarmStart:
