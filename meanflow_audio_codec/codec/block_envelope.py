@@ -1,7 +1,8 @@
 """Range coding of what `BlockGainShapeNormalizer` needs: operating point, detail of every frame, symbols of the blocks.
 
-All symbols of a packet at one place of a block, say frame 2, band 5, share a table, and each operating point has tables
-of its own: what the transform leaves is close to independent (documentation/research/envelope_coding.md).
+A block that follows another is coded by what `block_prediction` expects of it. Of the other blocks, all symbols of a
+packet at one place, say frame 2, band 5, share a table. Each operating point has tables and predictors of its own
+(documentation/research/envelope_coding.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from meanflow_audio_codec.codec.block_prediction import BlockPredictor, Values
 from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.range_coder import RangeReader, RangeWriter, table_model
 from meanflow_audio_codec.codec.tables import (
@@ -18,12 +20,12 @@ from meanflow_audio_codec.codec.tables import (
     coder_weights,
     ideal_bits,
     integer_frequencies,
+    smoothed_frequencies,
 )
+from meanflow_audio_codec.preprocessing.block_transform import inverse_zigzag, zigzag
 
 # Columns of the symbols after those of the bands.
 _DETAIL, _POINT = -2, -1
-# Symbols of the average table that every table receives, and of a neighbour's: unseen symbols stay codable.
-PRIOR_COUNT = 4
 # Whether a block is silent, given that the one before was not, that it was, or that there is none: part of the format,
 # not fitted, since recordings for training hold little digital silence.
 SILENCE_TABLE = np.array([[65_472, 64], [512, 65_024], [61_440, 4_096]], np.int32)
@@ -38,11 +40,13 @@ class BlockEnvelopeCoder:
         symbol_tables: Sequence[Int[np.ndarray, "..."]],
         detail_table: Int[np.ndarray, "..."],
         digits: Int[np.ndarray, "..."],
+        predictors: Sequence[BlockPredictor] = (),
     ) -> None:
-        """Tables per band of the symbols (points, block, levels); of the detail given the one before.
+        """Tables per band of the symbols (points, block, levels); of the detail given the one before; predictors.
 
         `detail_table` has the shape (points, previous, detail); the row after the last detail stands for a packet's
-        first frame. `digits` says how many digits a frame of each operating point and detail has.
+        first frame. `digits` says how many digits a frame of each operating point and detail has. There is a predictor
+        for each operating point, or none at all: then no block is predicted.
 
         Raises:
             ValueError: a table is damaged, or they do not belong together.
@@ -60,6 +64,13 @@ class BlockEnvelopeCoder:
             or digits.shape != (num_points, num_details)
         ):
             raise ValueError("the tables of the envelope do not belong together")
+        bands = tuple(table.shape[2] for table in symbol_tables)
+        if predictors and (
+            len(predictors) != num_points
+            or not all(one.fits(symbol_tables[0].shape[1], len(bands), bands) for one in predictors)
+        ):
+            raise ValueError("the tables of the envelope's prediction do not belong together")
+        self.predictors = tuple(predictors)
         self.symbol_tables = tuple(symbol_tables)
         self.detail_table = detail_table
         self.digits = digits
@@ -95,21 +106,37 @@ class BlockEnvelopeCoder:
             ValueError: a symbol lies outside its alphabet, or a packet is not of whole blocks.
         """
         num_points, num_details = len(packets_of_points), levels[_DETAIL]
-        counts = [np.zeros((num_points, block_frames, size), np.int64) for size in levels[:_DETAIL]]
+        bands = levels[:_DETAIL]
+        counts = [np.zeros((num_points, block_frames, size), np.int64) for size in bands]
         detail_counts = np.zeros((num_points, num_details + 1, num_details), np.int64)
+        predictors = []
         for point, packets in enumerate(packets_of_points):
+            values, predicted, num_blocks = [], [], 0
             for symbols in packets:
                 if len(symbols) % block_frames:
                     raise ValueError(f"{len(symbols)} frames are no whole number of blocks of {block_frames}")
                 _check_symbols(symbols, levels)
-                symbols = symbols[~np.repeat(_silent_blocks(symbols, block_frames), block_frames)]
+                silent = _silent_blocks(symbols, block_frames)
+                values.append(_values(symbols, block_frames, len(bands)))
+                predicted.append(num_blocks + np.flatnonzero(_following(silent)))
+                num_blocks += len(silent)
+                symbols = symbols[~np.repeat(silent, block_frames)]
                 place = np.arange(len(symbols)) % block_frames
                 for band, count in enumerate(counts):
                     np.add.at(count[point], (place, symbols[:, band]), 1)
                 detail = symbols[:, _DETAIL]
                 np.add.at(detail_counts[point], (_before(detail, num_details), detail), 1)
-        tables = [_smoothed(count) for count in counts]
-        return cls(tables, _smoothed(detail_counts), digits)
+            # Packets of one block, as those of live speech, have nothing to be predicted from.
+            if _can_be_predicted(bands) and sum(map(len, predicted)):
+                largest = (bands[0] // 2, bands[1] // 2)
+                predictors.append(BlockPredictor.fit(np.concatenate(values), np.concatenate(predicted), largest))
+        tables = [smoothed_frequencies(count) for count in counts]
+        return cls(
+            tables,
+            smoothed_frequencies(detail_counts),
+            digits,
+            predictors if len(predictors) == num_points else (),
+        )
 
     def num_digits(self, symbols: Int[np.ndarray, "n s"]) -> Int[np.ndarray, " n"]:
         """Digits of each frame."""
@@ -126,12 +153,16 @@ class BlockEnvelopeCoder:
             writer.write(np.array([point], np.int32), self._point_model)
         silent = _silent_blocks(symbols, self.block_frames)
         writer.write_each(silent.astype(np.int32), self._silence_weights, _silence_contexts(silent))
-        symbols = symbols[~np.repeat(silent, self.block_frames)]
-        detail = symbols[:, _DETAIL]
+        detail = symbols[~np.repeat(silent, self.block_frames), _DETAIL]
         writer.write_each(detail, self._weights[point], _before(detail, self.levels[_DETAIL]))
+        predicted = self._predicted(silent)
+        alone = symbols[np.repeat(~silent & ~predicted, self.block_frames)]
         for band, models in enumerate(self._models):
             for place, model in enumerate(models[point]):
-                writer.write(symbols[place :: self.block_frames, band], model)
+                writer.write(alone[place :: self.block_frames, band], model)
+        if predicted.any():
+            values = _values(symbols, self.block_frames, self._num_bands)
+            self.predictors[point].write(values, np.flatnonzero(predicted), writer)
 
     def read(self, num_frames: int, reader: RangeReader) -> Int[np.ndarray, "n s"]:
         """The frames of one packet.
@@ -149,17 +180,22 @@ class BlockEnvelopeCoder:
         silent = np.array(_read_chain(reader, self._silence_models, _FIRST, num_frames // self.block_frames), bool)
         reader.confirm_each(silent.astype(np.int32), self._silence_weights, _silence_contexts(silent))
         sounding = ~np.repeat(silent, self.block_frames)
-        symbols = np.zeros((int(sounding.sum()), len(self.levels)), np.int32)
         first = self.levels[_DETAIL]
-        detail = np.array(_read_chain(reader, self._detail_models[point], first, len(symbols)), np.int32)
+        detail = np.array(_read_chain(reader, self._detail_models[point], first, int(sounding.sum())), np.int32)
         reader.confirm_each(detail, self._weights[point], _before(detail, first))
-        symbols[:, _DETAIL] = detail
-        for band, bands in enumerate(self._models):
-            for place, model in enumerate(bands[point]):
-                symbols[place :: self.block_frames, band] = reader.read(len(symbols) // self.block_frames, model)
         packet = np.zeros((num_frames, len(self.levels)), np.int32)
-        packet[sounding] = symbols
+        packet[sounding, _DETAIL] = detail
         packet[:, _POINT] = point
+        predicted = self._predicted(silent)
+        blocks = packet.reshape(num_frames // self.block_frames, self.block_frames, len(self.levels))
+        alone = np.flatnonzero(~silent & ~predicted)
+        for band, models in enumerate(self._models):
+            for place, model in enumerate(models[point]):
+                blocks[alone, place, band] = reader.read(len(alone), model)
+        if predicted.any():
+            values = _values(packet, self.block_frames, self._num_bands)
+            self.predictors[point].read(values, np.flatnonzero(predicted), reader)
+            packet[:, : self._num_bands] = zigzag(values).reshape(num_frames, self._num_bands)
         return packet
 
     def sounding(self, symbols: Int[np.ndarray, "n s"]) -> Bool[np.ndarray, " n"]:
@@ -176,16 +212,29 @@ class BlockEnvelopeCoder:
         silent = _silent_blocks(symbols, self.block_frames)
         bits = float(np.log2(self.levels[_POINT]))
         bits += ideal_bits(SILENCE_TABLE[_silence_contexts(silent)], silent.astype(np.int32))
-        symbols = symbols[~np.repeat(silent, self.block_frames)]
-        place = np.arange(len(symbols)) % self.block_frames
+        bits += self.detail_cost(symbols[~np.repeat(silent, self.block_frames), _DETAIL], point)
+        predicted = self._predicted(silent)
+        alone = symbols[np.repeat(~silent & ~predicted, self.block_frames)]
+        place = np.arange(len(alone)) % self.block_frames
         for band, table in enumerate(self.symbol_tables):
-            bits += ideal_bits(table[point][place], symbols[:, band])
-        return bits + self.detail_cost(symbols[:, _DETAIL], point)
+            bits += ideal_bits(table[point][place], alone[:, band])
+        if predicted.any():
+            values = _values(symbols, self.block_frames, self._num_bands)
+            bits += self.predictors[point].cost(values, np.flatnonzero(predicted))
+        return bits
 
     @property
     def fewest_bits_per_frame(self) -> float:
         """Ideal code length of a frame of digital silence, the cheapest there is."""
         return float(PRECISION - np.log2(SILENCE_TABLE[_AFTER_SILENCE, 1])) / self.block_frames
+
+    @property
+    def _num_bands(self) -> int:
+        return len(self.symbol_tables)
+
+    def _predicted(self, silent: Bool[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
+        """Which blocks of a packet are predicted, given which ones are silent."""
+        return _following(silent) if self.predictors else np.zeros(len(silent), bool)
 
     def _point_of(self, symbols: Int[np.ndarray, "n s"]) -> int:
         _check_symbols(symbols, self.levels)
@@ -203,6 +252,9 @@ class BlockEnvelopeCoder:
             "detail": self.detail_table.astype(np.int32),
             "levels": np.array([table.shape[2] for table in self.symbol_tables], np.int32),
             "frequencies": np.concatenate([table.reshape(-1) for table in self.symbol_tables]).astype(np.int32),
+        } | {
+            name: np.stack([one.state()[name] for one in self.predictors])
+            for name in (self.predictors[0].state() if self.predictors else ())
         }
 
     @classmethod
@@ -230,7 +282,14 @@ class BlockEnvelopeCoder:
             part.reshape(num_points, block_frames, size)
             for part, size in zip(np.split(frequencies, ends), levels, strict=True)
         ]
-        return cls(tables, state["detail"], state["digits"])
+        names = sorted(state.keys() - {"digits", "detail", "levels", "frequencies"})
+        if any(len(state[name]) != num_points for name in names):
+            raise ValueError("the tables of the envelope's prediction do not belong together")
+        predictors = [
+            BlockPredictor.from_state({name: state[name][point] for name in names})
+            for point in range(num_points if names else 0)
+        ]
+        return cls(tables, state["detail"], state["digits"], predictors)
 
 
 def _silent_blocks(symbols: Int[np.ndarray, "n s"], block_frames: int) -> Bool[np.ndarray, " m"]:
@@ -238,6 +297,22 @@ def _silent_blocks(symbols: Int[np.ndarray, "n s"], block_frames: int) -> Bool[n
     num_blocks = len(symbols) // block_frames
     blocks = symbols[:, :_POINT].reshape(num_blocks, block_frames * (symbols.shape[1] - 1))
     return np.logical_not(blocks.any(axis=1))
+
+
+def _following(silent: Bool[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
+    """Which blocks sound after one that sounds."""
+    return ~silent & np.concatenate([[False], ~silent[:-1]])[: len(silent)]
+
+
+def _values(symbols: Int[np.ndarray, "n s"], block_frames: int, num_bands: int) -> Values:
+    """The integers that the symbols of the bands stand for."""
+    values = inverse_zigzag(symbols[:, :num_bands].astype(np.int64))
+    return values.reshape(len(symbols) // block_frames, block_frames, num_bands)
+
+
+def _can_be_predicted(levels: tuple[int, ...]) -> bool:
+    """Whether a block has a level and further columns, these of one alphabet, all of integers and their negatives."""
+    return len(levels) > 1 and len(set(levels[1:])) == 1 and all(level % 2 == 1 for level in levels)
 
 
 def _silence_contexts(silent: Bool[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
@@ -261,16 +336,6 @@ def _before(detail: Int[np.ndarray, " n"], num_details: int) -> Int[np.ndarray, 
 
 def _uniform(size: int) -> Int[np.ndarray, " size"]:
     return integer_frequencies(np.ones(size, np.int64))
-
-
-def _smoothed(counts: Int[np.ndarray, "points places levels"]) -> Int[np.ndarray, "points places levels"]:
-    """Tables of counts, to which a few symbols of a curve that falls with the symbol are added."""
-    size = counts.shape[-1]
-    # Small symbols are small magnitudes: what was never seen is the less likely, the larger it is.
-    curve = 1.0 / (1.0 + np.arange(size)) ** 1.5
-    scale = 1 << 12
-    prior = np.maximum(np.rint(PRIOR_COUNT * scale * curve / curve.sum()), 1).astype(np.int64)
-    return integer_frequencies(counts * scale + prior)
 
 
 def _check_symbols(symbols: Int[np.ndarray, "n s"], levels: tuple[int, ...]) -> None:

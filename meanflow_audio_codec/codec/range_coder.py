@@ -45,7 +45,11 @@ class RangeWriter:
         symbols = np.ascontiguousarray(symbols, np.int32)
         for start in range(0, len(symbols), _BLOCK):
             block = slice(start, start + _BLOCK)
-            self._encoder.encode(symbols[block], _FAMILY, weights[contexts[block]])
+            self.write_rows(symbols[block], weights[contexts[block]])
+
+    def write_rows(self, symbols: Int[np.ndarray, " n"], rows: Float[np.ndarray, "n levels"]) -> None:
+        """Appends symbols, each under its own row of `coder_weights`."""
+        self._encoder.encode(symbols, _FAMILY, rows)
 
     def to_bytes(self) -> bytes:
         """The stream: the fewest bytes that are sure to hold a number inside the coder's final interval.
@@ -89,6 +93,15 @@ class RangeReader:
             return np.zeros(0, np.int32)
         symbols = self._decoder.decode(model, count)
         self._mirror.write(symbols, model)
+        return symbols
+
+    def read_each(
+        self, weights: Float[np.ndarray, "contexts levels"], contexts: Int[np.ndarray, " n"]
+    ) -> Int[np.ndarray, " n"]:
+        """The next symbols, each under the row of `coder_weights` that its context names: a few at a time."""
+        rows = weights[contexts]
+        symbols = self._decoder.decode(_FAMILY, rows)
+        self._mirror.write_rows(symbols, rows)
         return symbols
 
     def confirm_each(

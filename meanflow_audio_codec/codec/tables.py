@@ -7,6 +7,8 @@ PRECISION = 16
 TOTAL = 1 << PRECISION
 # constriction codes with 24-bit probabilities; a 16-bit frequency is this many of its units.
 CODER_UNITS = 1 << (24 - PRECISION)
+# Symbols of the falling curve that smoothed tables receive: unseen symbols stay codable.
+PRIOR_COUNT = 4
 
 
 def integer_frequencies(counts: Int[np.ndarray, "*contexts symbols"]) -> Int[np.ndarray, "*contexts symbols"]:
@@ -35,6 +37,18 @@ def integer_frequencies(counts: Int[np.ndarray, "*contexts symbols"]) -> Int[np.
     rank = np.empty_like(by_remainder)
     np.put_along_axis(rank, by_remainder, np.broadcast_to(np.arange(num_symbols), rank.shape), axis=-1)
     return (frequencies + (rank < missing)).astype(np.int32)
+
+
+def smoothed_frequencies(counts: Int[np.ndarray, "*contexts symbols"]) -> Int[np.ndarray, "*contexts symbols"]:
+    """Tables of counts, to which a few symbols of a curve that falls with the symbol are added.
+
+    For small symbols that stand for small magnitudes: what was never seen is the less likely, the larger it is.
+    """
+    size = counts.shape[-1]
+    curve = 1.0 / (1.0 + np.arange(size)) ** 1.5
+    scale = 1 << 12
+    prior = np.maximum(np.rint(PRIOR_COUNT * scale * curve / curve.sum()), 1).astype(np.int64)
+    return integer_frequencies(counts * scale + prior)
 
 
 def check_frequencies(frequencies: Int[np.ndarray, "*contexts symbols"]) -> None:

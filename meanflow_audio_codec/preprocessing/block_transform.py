@@ -27,9 +27,9 @@ ROUNDING = 0.36
 _MATRIX_BITS, _STEP_BITS = 14, 8
 
 
-def zigzag(values: Int[Array, "*b"]) -> Int[Array, "*b"]:
-    """0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ...: signed integers as an alphabet whose silence is 0."""
-    return jnp.where(values < 0, -2 * values - 1, 2 * values)
+def zigzag(values: Int[Array | np.ndarray, "*b"]) -> Int[Array | np.ndarray, "*b"]:
+    """0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ...: signed integers as an alphabet whose silence is 0; JAX or NumPy."""
+    return 2 * abs(values) - (values < 0)
 
 
 def inverse_zigzag(symbols: Int[np.ndarray, "*b"]) -> Int[np.ndarray, "*b"]:
@@ -97,7 +97,7 @@ class BlockTransform:
         magnitude = jnp.floor(jnp.abs(coefficients) / self._blocks(step[..., None]) + ROUNDING)
         largest = np.array([LARGEST_FIRST] + [LARGEST_OTHER] * (self.num_bands - 1), np.float32)
         quantised = (jnp.sign(coefficients) * jnp.minimum(magnitude, largest)).astype(jnp.int32)
-        return zigzag(rearrange(quantised, "... m f b -> ... (m f) b"))
+        return jnp.asarray(zigzag(rearrange(quantised, "... m f b -> ... (m f) b")))
 
     def dequantize(self, symbols: Int[Array, "*b n bands"], step: Float[Array, "*b n"]) -> Int[Array, "*b n bands"]:
         """Gains in units of 0.25 dB above the floor, by float arithmetic: now and then one off from `gains`.
