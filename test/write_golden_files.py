@@ -2,7 +2,7 @@
 
 They must never be written anew: a later format gets files of its own beside them. But those of the shipped models are,
 when their weights change: then keep the old file, with its tables, under a name of its own, as
-`speech-16k-first-version-2` to `-fourth-version-2` were.
+`speech-16k-first-version-2` to `-fifth-version-2` were.
 """
 
 import sys

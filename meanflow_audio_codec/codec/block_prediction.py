@@ -27,7 +27,7 @@ MOST_MAGNITUDE = 15
 LEVEL_CLASSES, SHAPE_CLASSES = 8, 24
 NUM_SIDES = 2
 # Of the least squares, beside sums of squared symbols.
-RIDGE = 20.0
+RIDGE = 1000.0
 
 Values = Int[np.ndarray, "blocks places columns"]
 BlockNumbers = Int[np.ndarray, " n"]
@@ -248,5 +248,6 @@ def _least_squares(
 ) -> Int[np.ndarray, "inputs+1 outputs"]:
     """Weights, the constant last, in 1 / `ONE`."""
     matrix = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1).astype(np.float64)
-    normal = matrix.T @ matrix + RIDGE * np.eye(matrix.shape[1])
+    ridge = np.diag([*[RIDGE] * (matrix.shape[1] - 1), 1e-3])  # means are free
+    normal = matrix.T @ matrix + ridge
     return np.rint(ONE * np.linalg.solve(normal, matrix.T @ targets)).astype(np.int64)

@@ -65,7 +65,9 @@ class BlockGainShapeConfig(Config):
     # From the lowest bit rate up.
     operating_points: Annotated[tuple[OperatingPointConfig, ...], Field(min_length=1, max_length=16)] = (
         OperatingPointConfig(bits_per_second=1_500, envelope_step_db=14.0, num_digits=10),
-        OperatingPointConfig(bits_per_second=3_000, envelope_step_db=8.0, num_digits=22),
+        OperatingPointConfig(bits_per_second=2_100, envelope_step_db=10.5, num_digits=15),
+        OperatingPointConfig(bits_per_second=3_000, envelope_step_db=7.5, num_digits=22),
+        OperatingPointConfig(bits_per_second=4_200, envelope_step_db=6.2, num_digits=33),
         OperatingPointConfig(bits_per_second=6_000, envelope_step_db=5.0, num_digits=48),
         OperatingPointConfig(bits_per_second=9_000, envelope_step_db=4.5, num_digits=76),
         OperatingPointConfig(bits_per_second=12_000, envelope_step_db=4.0, num_digits=112),

@@ -24,8 +24,16 @@ from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, MDCTConfig
 def config() -> ExperimentConfig:
     """The experiment."""
     # Up to half of the bits for the envelope, and more digits than the rest pays for on average: loud frames have them,
-    # quiet ones leave them out.
-    points = ((1_500, 14.0, 10), (3_000, 8.0, 22), (6_000, 5.0, 48), (9_000, 4.5, 76), (12_000, 4.0, 112))
+    # quiet ones leave them out. Points lie so close that a rate between two does not pay for much finer gains.
+    points = (
+        (1_500, 14.0, 10),
+        (2_100, 10.5, 15),
+        (3_000, 7.5, 22),
+        (4_200, 6.2, 33),
+        (6_000, 5.0, 48),
+        (9_000, 4.5, 76),
+        (12_000, 4.0, 112),
+    )
     return ExperimentConfig(
         name="speech-16k",
         dataset=AudioFolderConfig(
