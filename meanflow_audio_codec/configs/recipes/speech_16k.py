@@ -3,7 +3,7 @@
 Command: `meanflow-codec train --config speech-16k --run-dir runs/speech-16k --data-dir DATA`, then
 `meanflow-codec evaluate --model runs/speech-16k/model --data-dir DATA --only sample_rate=16000 --bitrate 3 6 --opus 6`.
 Duration: some two hours on two CPU cores (estimated: 1.2 steps per second on cores that other work was using too); peak
-memory 2.5 GiB, before the second draw of the energy distance. The published weights were trained in six stages, the
+memory 2.5 GiB, before the second draw of the energy distance. The published weights were trained in eight stages, the
 last of them 1,000 steps of the decoder alone (model card).
 Score of these on the test split: at 6.0 kbit/s PESQ 3.16, ESTOI 0.865, mel 0.153; at 3.2 kbit/s 2.58, 0.787, 0.174.
 """
