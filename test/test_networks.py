@@ -319,7 +319,7 @@ def test_every_parameter_learns_from_the_whole_loss_on_a_square() -> None:
 
 
 def test_every_parameter_of_encoder_and_prior_learns() -> None:
-    """Through the rounding of the codes, by the regression; training through the decoder is in test_training.py."""
+    """Through the rounding of the codes, by the regression; training through the decoder: test_training_step.py."""
     model = filled(lambda: build_model(codec_config(), LINE, 2, jax.random.key(0)))
     x, side = jax.random.normal(jax.random.key(8), (4, 15, 4)), jax.random.normal(jax.random.key(9), (4, 15, 2))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from test_training import tiny
 from tiny_models import AUDIO, codec_config, codec_folder, networks, scalable_folder, tiny_codec
+from tiny_training import tiny
 
 from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
