@@ -1,20 +1,16 @@
-"""Public corpora: archives laid out like the real ones become folders that `AudioFolder` reads, or nothing at all."""
+"""Public corpora: archives laid out like the real ones become folders that `AudioFolder` reads."""
 
 import csv
 import hashlib
-import io
 import json
 import re
-import tarfile
-import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from archive_server import Served, serving
+from made_up_corpora import files, published, published_libritts, sound, zip_of
 
 from meanflow_audio_codec.__main__ import main
 from meanflow_audio_codec.configs.recipes import recipe
@@ -22,53 +18,10 @@ from meanflow_audio_codec.datasets.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.audio_sources import split_of
 from meanflow_audio_codec.datasets.base import SPLITS
 from meanflow_audio_codec.datasets.corpora import corpus_names, find_corpus, musdb18hq, vctk
-from meanflow_audio_codec.datasets.corpus import Archive, Corpus
+from meanflow_audio_codec.datasets.corpus import Corpus
 from meanflow_audio_codec.datasets.corpus_folder import install
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.trainers import export
-
-
-def sound(suffix: str, rate: int, seed: int = 0) -> bytes:
-    """Noise that does not compress, so that an archive has bytes to be cut at."""
-    file = io.BytesIO()
-    noise = np.random.default_rng(seed).integers(-9000, 9000, rate // 10).astype(np.int16)
-    soundfile.write(file, noise, rate, format=suffix, subtype="PCM_16")
-    return file.getvalue()
-
-
-def tar_gz(members: dict[str, bytes | None]) -> bytes:
-    """An archive of files; a member without content is a symbolic link."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            if content is None:
-                entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            entry.size = len(content or b"")
-            archive.addfile(entry, io.BytesIO(content or b""))
-    return file.getvalue()
-
-
-def zip_of(members: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def libritts_part(part: str, speaker: int) -> bytes:
-    """Two utterances of one speaker among the texts that the real archive has."""
-    stem = f"LibriTTS/{part}/{speaker}/121123/{speaker}_121123_00000"
-    return tar_gz(
-        {
-            "LibriTTS/SPEAKERS.txt": b"84 | F | dev-clean",
-            f"{stem}1_000000.wav": sound("wav", 24_000, speaker),
-            f"{stem}1_000000.normalized.txt": b"Go on.",
-            f"{stem}2_000000.wav": sound("wav", 24_000, speaker + 1),
-            f"LibriTTS/{part}/{speaker}/121123/._{speaker}_121123_000002_000000.wav": b"droppings",
-        }
-    )
 
 
 @pytest.fixture
@@ -84,26 +37,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-def published(name: str, served: Served, contents: dict[str, bytes]) -> Corpus:
-    """The corpus with these contents of its archives, on the local server."""
-    corpus = find_corpus(name)
-    parts = {}
-    for part, archive in corpus.parts.items():
-        content = contents.get(archive.file_name, b"")
-        served.files[f"/{archive.file_name}"] = content
-        parts[part] = Archive(
-            archive.file_name,
-            (f"{served.address}/{archive.file_name}",),
-            len(content),
-            f"sha256:{hashlib.sha256(content).hexdigest()}",
-        )
-    return replace(corpus, parts=parts)
-
-
 @pytest.fixture
 def libritts(served: Served) -> Corpus:
-    parts = {"dev-clean": 84, "test-clean": 61, "train-clean-100": 19}
-    return published("libritts", served, {f"{part}.tar.gz": libritts_part(part, s) for part, s in parts.items()})
+    return published_libritts(served)
 
 
 def manifest(folder: Path) -> dict[str, dict[str, str]]:
@@ -111,13 +47,12 @@ def manifest(folder: Path) -> dict[str, dict[str, str]]:
         return {row["path"]: row for row in csv.DictReader(file)}
 
 
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
 def listing(folder: Path) -> set[str]:
     """All files but the archives, hidden ones too."""
     return {name for name in files(folder) if ".archives" not in name}
+
+
+# What a corpus is.
 
 
 @pytest.mark.parametrize("name", corpus_names())
@@ -143,6 +78,30 @@ def test_what_a_corpus_declares_is_complete(name: str) -> None:
 def test_an_unknown_corpus_is_named() -> None:
     with pytest.raises(InputError, match="libri: no such corpus; choose from libritts, musdb18hq, vctk"):
         find_corpus("libri")
+
+
+def test_the_documented_split_of_vctk_is_the_one_made() -> None:
+    """Frozen: changing it would put speakers that a model was trained on into its test split."""
+    test = (240, 245, 255, 271, 276, 277, 307, 314, 340, 364)
+    valid = (225, 232, 243, 251, 254, 263, 293, 301, 303, 318, 330, 347, 374)
+    assert {split_of(f"p{number}") for number in test} == {"test"}
+    assert {split_of(f"p{number}") for number in valid} == {split_of("s5")} == {"valid"}
+    assert split_of("p226") == "train"
+    assert vctk.corpus().parts.keys() == {"wav48_silence_trimmed"}
+
+
+def test_the_recipes_follow_those_they_come_from() -> None:
+    changed = {"name", "dataset", "encoder", "prior", "decoder", "training"}
+    for name, folders in (("speech-16k-libritts", ("libritts", "vctk")), ("audio-44k-musdb18", ("musdb18hq",))):
+        derived, base = recipe(name), recipe(name.rpartition("-")[0])
+        assert set(folders) <= set(corpus_names())
+        assert {
+            field for field in type(base).model_fields if getattr(derived, field) != getattr(base, field)
+        } == changed
+        assert derived.dataset == base.dataset.model_copy(update={"folders": folders})
+
+
+# What becomes of its archives.
 
 
 def test_libritts_becomes_a_folder_that_trains(libritts: Corpus, served: Served, data: Path) -> None:
@@ -205,16 +164,6 @@ def test_vctk_has_one_microphone_and_speakers_by_hash(served: Served, data: Path
     assert not any("mic1" in name for name in files(data))
 
 
-def test_the_documented_split_of_vctk_is_the_one_made() -> None:
-    """Frozen: changing it would put speakers that a model was trained on into its test split."""
-    test = (240, 245, 255, 271, 276, 277, 307, 314, 340, 364)
-    valid = (225, 232, 243, 251, 254, 263, 293, 301, 303, 318, 330, 347, 374)
-    assert {split_of(f"p{number}") for number in test} == {"test"}
-    assert {split_of(f"p{number}") for number in valid} == {split_of("s5")} == {"valid"}
-    assert split_of("p226") == "train"
-    assert vctk.corpus().parts.keys() == {"wav48_silence_trimmed"}
-
-
 def test_musdb18_gives_mixtures_by_the_published_splits_from_one_download(served: Served, data: Path) -> None:
     songs = {"train/ANiMAL - Rockshow": "valid", "train/Juliet's Rescue - Heartbeats": "train", "test/AM - On": "test"}
     members = {
@@ -229,130 +178,21 @@ def test_musdb18_gives_mixtures_by_the_published_splits_from_one_download(served
     assert len(musdb18hq.VALIDATION) == 14
 
 
-def test_a_cut_connection_is_continued_where_it_stopped(libritts: Corpus, served: Served, data: Path) -> None:
-    served.bytes_per_connection = 3000
-    install(libritts, data, ("dev-clean",))
-    starts = [int(asked.removeprefix("bytes=").removesuffix("-")) for _, asked in served.requests]
-    assert starts == list(range(0, len(served.files["/dev-clean.tar.gz"]), 3000))
-
-
-def test_an_interrupted_download_is_kept_and_continued_by_the_next_run(
-    libritts: Corpus, served: Served, data: Path
+def test_entropy_tables_are_fitted_on_part_of_a_large_corpus(
+    libritts: Corpus, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served.bytes_per_connection, served.continues = 3000, False
-    size = libritts.parts["dev-clean"].size
-    with pytest.raises(InputError, match=rf"connections end early\): 3000 of {size} bytes are kept, run the command"):
-        install(libritts, data, ("dev-clean",))
-    assert files(data) == {"libritts/.archives/dev-clean.tar.gz.part"}
-    served.bytes_per_connection, served.continues = None, True
-    served.requests.clear()
-    install(libritts, data, ("dev-clean",))
-    assert served.requests == [("/dev-clean.tar.gz", "bytes=3000-")]
-    assert "libritts/.archives/dev-clean.tar.gz" in files(data)
+    install(libritts, data, ("dev-clean", "test-clean", "train-clean-100"))
+    dataset = AudioFolder(folders=(data / "libritts",), split="all", sample_rate=24_000, crop_samples=800, batch_size=3)
+    every = [samples for _, samples, _ in dataset.clips()]
+    assert len(export.clips_for_tables(dataset)) == 6
+    # Six clips of a tenth of a second where a quarter may be taken: every third.
+    monkeypatch.setattr(export, "TABLE_HOURS", 0.25 / 3600.0)
+    some = export.clips_for_tables(dataset)
+    assert len(some) == 2
+    np.testing.assert_array_equal(some[1], every[3])
 
 
-def test_other_mirrors_are_asked_and_a_page_is_not_taken_for_the_archive(
-    libritts: Corpus, served: Served, data: Path
-) -> None:
-    archive = libritts.parts["dev-clean"]
-    served.files["/sorry.html"] = b"<html>We have moved</html>"
-    urls = (f"{served.address}/gone", f"{served.address}/sorry.html")
-    only_bad = replace(libritts, parts={"dev-clean": replace(archive, urls=urls)})
-    with pytest.raises(InputError, match=rf"404.*; .*holds 26 bytes, not {archive.size}\): 0 of"):
-        install(only_bad, data, ("dev-clean",))
-    install(replace(libritts, parts={"dev-clean": replace(archive, urls=(*urls, *archive.urls))}), data, ("dev-clean",))
-
-
-def test_a_wrong_checksum_leaves_nothing(libritts: Corpus, served: Served, data: Path) -> None:
-    content = served.files["/dev-clean.tar.gz"]
-    served.files["/dev-clean.tar.gz"] = content[:-1] + bytes([content[-1] ^ 1])
-    with pytest.raises(InputError, match=r"has sha256:\w+, not sha256:\w+: it was removed, download again"):
-        install(libritts, data, ("dev-clean",))
-    assert files(data) == set()
-
-
-def test_an_archive_put_there_by_hand_is_checked_and_never_overwritten(
-    libritts: Corpus, served: Served, data: Path
-) -> None:
-    path = data / "libritts" / ".archives" / "dev-clean.tar.gz"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"something else")
-    with pytest.raises(InputError, match=r"has 14 bytes, not \d+: delete .*dev-clean\.tar\.gz and download again"):
-        install(libritts, data, ("dev-clean",))
-    assert path.read_bytes() == b"something else"
-    path.write_bytes(served.files["/dev-clean.tar.gz"])
-    assert len(install(libritts, data, ("dev-clean",))) == 2
-    assert served.requests == []
-
-
-def test_a_folder_that_is_there_is_taken_as_it_is(libritts: Corpus, served: Served, data: Path) -> None:
-    utterance = data / "libritts" / "dev-clean" / "84" / "7" / "84_7_000001_000000.wav"
-    utterance.parent.mkdir(parents=True)
-    with pytest.raises(InputError, match=r"dev-clean holds no recordings of LibriTTS.*remove it and download again"):
-        install(libritts, data, ("dev-clean",))
-    utterance.write_bytes(sound("wav", 24_000))
-    (source,) = install(libritts, data, ("dev-clean",))
-    assert (source.path, source.split) == (utterance, "valid")
-    assert served.requests == []
-
-
-def test_what_a_killed_run_left_is_removed(libritts: Corpus, data: Path) -> None:
-    half = data / "libritts" / ".dev-clean.tmp" / "84" / "half.wav"
-    half.parent.mkdir(parents=True)
-    half.write_bytes(b"half")
-    install(libritts, data, ("dev-clean",))
-    assert not any("half" in name for name in files(data))
-
-
-UTTERANCE = "LibriTTS/dev-clean/84/7/84_7_000001_000000.wav"
-HOSTILE = {
-    "up": ({UTTERANCE: b"good", "../../evil.txt": b"evil"}, r"'\.\./\.\./evil\.txt' leads out of the folder"),
-    "up from a chosen name": ({"LibriTTS/../../../dev-clean/84/7/x.wav": b"evil"}, "leads out of the folder"),
-    "up below the part": ({"LibriTTS/dev-clean/../x/y.wav": b"evil"}, "leads out of the folder"),
-    "up twice below the part": ({"a/b/dev-clean/../../y.wav": b"evil"}, "leads out of the folder"),
-    "absolute": ({"/evil.txt": b"evil"}, r"'/evil\.txt' leads out of the folder"),
-    "a link": ({UTTERANCE: None}, "is no regular file"),
-    "nothing wanted": ({"LibriTTS/test-clean/84/7/x.wav": b"good"}, "holds no recordings of dev-clean"),
-    "one name twice": ({f"a/{UTTERANCE}": b"good", f"b/{UTTERANCE}": b"evil"}, "cannot be unpacked.*exists"),
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_archive_writes_nothing(case: str, served: Served, data: Path) -> None:
-    members, message = HOSTILE[case]
-    corpus = published("libritts", served, {"dev-clean.tar.gz": tar_gz(members)})
-    with pytest.raises(InputError, match=message) as caught:
-        install(corpus, data, ("dev-clean",))
-    assert "\n" not in str(caught.value)
-    assert files(data.parent) == {"data/libritts/.archives/dev-clean.tar.gz"}
-    assert not Path("/evil.txt").exists()
-
-
-def test_a_hostile_zip_writes_nothing(served: Served, data: Path) -> None:
-    members = {"train/Song/mixture.wav": b"good", "../../evil.wav": b"evil"}
-    corpus = published("musdb18hq", served, {"musdb18hq.zip": zip_of(members)})
-    with pytest.raises(InputError, match="leads out of the folder"):
-        install(corpus, data, ("train",))
-    assert files(data.parent) == {"data/musdb18hq/.archives/musdb18hq.zip"}
-
-
-@pytest.mark.parametrize("name", ["libritts", "musdb18hq"])
-def test_a_damaged_archive_writes_nothing(name: str, served: Served, data: Path) -> None:
-    """Only whoever publishes can have cut it, since the checksum is right."""
-    part = "dev-clean" if name == "libritts" else "train"
-    file = find_corpus(name).parts[part].file_name
-    whole = libritts_part("dev-clean", 84) if name == "libritts" else zip_of({"train/A/mixture.wav": b"good" * 99})
-    corpus = published(name, served, {file: whole[: len(whole) // 2]})
-    with pytest.raises(InputError, match=r"is damaged.*delete it and download again"):
-        install(corpus, data, (part,))
-    assert files(data) == {f"{name}/.archives/{file}"}
-
-
-def test_a_disk_that_is_too_small_is_told_before_the_download(libritts: Corpus, served: Served, data: Path) -> None:
-    huge = replace(libritts.parts["dev-clean"], size=2**60)
-    with pytest.raises(InputError, match=r"needs 1152921504606846976 more bytes, but .* has \d+ free: make room"):
-        install(replace(libritts, parts={"dev-clean": huge}), data, ("dev-clean",))
-    assert served.requests == []
+# The command.
 
 
 def test_the_command_downloads_states_the_licence_and_lists(
@@ -400,28 +240,3 @@ def test_bad_input_is_one_line(line: str, message: str, data: Path, capsys: pyte
     last = printed.err.splitlines()[-1]
     assert re.search(message, last), last
     assert files(data) == set()
-
-
-def test_entropy_tables_are_fitted_on_part_of_a_large_corpus(
-    libritts: Corpus, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install(libritts, data, ("dev-clean", "test-clean", "train-clean-100"))
-    dataset = AudioFolder(folders=(data / "libritts",), split="all", sample_rate=24_000, crop_samples=800, batch_size=3)
-    every = [samples for _, samples, _ in dataset.clips()]
-    assert len(export.clips_for_tables(dataset)) == 6
-    # Six clips of a tenth of a second where a quarter may be taken: every third.
-    monkeypatch.setattr(export, "TABLE_HOURS", 0.25 / 3600.0)
-    some = export.clips_for_tables(dataset)
-    assert len(some) == 2
-    np.testing.assert_array_equal(some[1], every[3])
-
-
-def test_the_recipes_follow_those_they_come_from() -> None:
-    changed = {"name", "dataset", "encoder", "prior", "decoder", "training"}
-    for name, folders in (("speech-16k-libritts", ("libritts", "vctk")), ("audio-44k-musdb18", ("musdb18hq",))):
-        derived, base = recipe(name), recipe(name.rpartition("-")[0])
-        assert set(folders) <= set(corpus_names())
-        assert {
-            field for field in type(base).model_fields if getattr(derived, field) != getattr(base, field)
-        } == changed
-        assert derived.dataset == base.dataset.model_copy(update={"folders": folders})
