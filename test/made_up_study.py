@@ -1,11 +1,14 @@
-"""The files of a study that nothing was trained for, and its report's characters."""
+"""The files of a study that nothing was trained for, and its report as readers see it."""
 
 import csv
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS
+
+HOSTILE = 'out of memory <script>alert(1)</script> | see "x" & [y](http://evil.example/z) `a`'
 
 
 def identity(task: str, method: str, architecture: str, tokenization: str, dataset: str) -> dict[str, str]:
@@ -60,3 +63,23 @@ def plain(text: str) -> str:
     return text.translate(
         {ord("\N{MINUS SIGN}"): "-", ord("\N{EN DASH}"): "-", ord("\N{MULTIPLICATION SIGN}"): "x", 0xA0: " "}
     )
+
+
+class Page(HTMLParser):
+    """Everything a browser would load, all text, and all tags."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [
+            value or "" for name, value in attrs if name in ("src", "srcset") or (name, tag) == ("href", "link")
+        ]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
