@@ -12,6 +12,7 @@ from tiny_training import tiny
 from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.networks import FSQConfig
+from meanflow_audio_codec.configs.recipes import recipe
 from meanflow_audio_codec.configs.serialization import apply_overrides
 from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
 from meanflow_audio_codec.errors import InputError
@@ -94,6 +95,11 @@ def test_weights_keep_the_normaliser_that_they_were_trained_under() -> None:
     for other in ("num_bands=3", "fit_batches=7", "floor_db=-60"):
         assert normalizer_to_keep(apply_overrides(config, [f"normalization.{other}"]), scalable_folder()) is None
     assert normalizer_to_keep(apply_overrides(config, ["dataset.sample_rate=11025"]), scalable_folder()) is None
+
+
+@pytest.mark.parametrize("name", ["speech-16k", "speech-16k-live", "audio-44k"])
+def test_shipped_weights_keep_theirs_under_their_recipe(name) -> None:
+    assert normalizer_to_keep(recipe(name), name) == load_pretrained(name).normalizer.state()
 
 
 def test_a_frozen_encoder_accepts_no_other_normalisation() -> None:

@@ -10,7 +10,7 @@ from flax import nnx
 
 from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, NormalizationConfig, TokenizerConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 
@@ -42,15 +42,15 @@ def normalizer_to_keep(config: ExperimentConfig, name_or_directory: str | Path) 
     return described.normalizer.state() if _what_is_fitted(described.config) == _what_is_fitted(config) else None
 
 
-def _what_is_fitted(config: ExperimentConfig) -> tuple[TokenizerConfig, int | None, NormalizationConfig]:
+def _what_is_fitted(config: ExperimentConfig) -> tuple[object, ...]:
     """All that the constants of a normaliser depend on, but for the recordings."""
-    normalization = config.normalization
-    if isinstance(normalization, BlockGainShapeConfig):
-        # The basis over bands is that of the gains themselves, before any step divides them.
-        normalization = BlockGainShapeConfig(
-            num_bands=normalization.num_bands, floor_db=normalization.floor_db, fit_batches=normalization.fit_batches
-        )
-    return config.tokenizer, getattr(config.dataset, "sample_rate", None), normalization
+    match config.normalization:
+        case BlockGainShapeConfig() as blocks:
+            # The basis over bands is that of the gains themselves, before any step divides them.
+            normalization = (blocks.kind, blocks.num_bands, blocks.floor_db, blocks.fit_batches)
+        case other:
+            normalization = (other,)
+    return config.tokenizer, getattr(config.dataset, "sample_rate", None), *normalization
 
 
 def warm_start(model: CodecModel, name_or_directory: str | Path) -> WarmStart:

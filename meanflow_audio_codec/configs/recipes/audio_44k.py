@@ -24,7 +24,7 @@ HOP_LENGTH = 1024
 
 def config() -> ExperimentConfig:
     """The experiment."""
-    points = ((6_000, 15.0, 60), (12_000, 10.0, 128), (24_000, 8.0, 264), (32_000, 6.5, 360))
+    points = ((6_000, 9.0, 60), (12_000, 5.5, 128), (24_000, 5.0, 264), (32_000, 4.9, 360))
     return ExperimentConfig(
         name="audio-44k",
         dataset=AudioFolderConfig(
