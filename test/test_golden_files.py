@@ -62,6 +62,7 @@ def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers(name):
         "speech-16k-fourth-version-2",
         "speech-16k-fifth-version-2",
         "speech-16k-live-first-version-2",
+        "audio-44k-first-version-2",
         "scalable-version-2",
     ],
 )
