@@ -1,11 +1,14 @@
 """Writes test/golden/*.mfc and the integers they hold: `python test/write_golden_files.py`.
 
 They must never be written anew: a later format gets files of its own beside them. But those of the shipped models are,
-when their weights change: then keep the old file, with its tables, under a name of its own, as
-`speech-16k-first-version-2` to `-fifth-version-2` were.
+when their weights change. Before that `python test/write_golden_files.py --keep speech-16k sixth` puts the old file,
+with the tables of the weights that are still there, under a name of its own.
 """
 
+import argparse
+import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,29 @@ from meanflow_audio_codec.codec.pretrained import load_pretrained
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", nargs=2, metavar=("MODEL", "VERSION"), help="a shipped model about to be replaced")
+    arguments = parser.parse_args()
+    if arguments.keep:
+        _keep(*arguments.keep)
+    else:
+        _write_all()
+
+
+def _keep(name: str, version: str) -> None:
+    current, kept = (GOLDEN / f"{stem}-version-2.mfc" for stem in (name, f"{name}-{version}"))
+    with np.load(current.with_suffix(".npz")) as tokens:
+        _save(kept.with_suffix(".npz"), {**tokens, **load_pretrained(name).entropy})
+    shutil.copy(current, kept)
+
+
+def _write_all() -> None:
     path = GOLDEN / "tiny-version-2.mfc"
     if not path.exists():
         coder = tiny_codec().packet_coder
         data, tokens = several_channels(coder)
         path.write_bytes(data)
-        np.savez_compressed(path.with_suffix(".npz"), **tokens._asdict(), **coder.state())
+        _save(path.with_suffix(".npz"), {**tokens._asdict(), **coder.state()})
     path = GOLDEN / "scalable-version-2.mfc"
     if not path.exists():
         codec = scalable_codec()
@@ -42,8 +62,16 @@ def _write(path: Path, codec: Codec, data: bytes, tables: dict[str, np.ndarray])
     stream = read_stream(data)
     tokens = codec.decode_packets(stream.header, stream.packets)
     path.write_bytes(data)
-    np.savez_compressed(path.with_suffix(".npz"), **tokens._asdict(), **tables)
+    _save(path.with_suffix(".npz"), {**tokens._asdict(), **tables})
     sys.stdout.write(f"{path.name}: {len(data)} bytes, {tokens.codes.shape[1]} frames\n")
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As `numpy.savez_compressed`, but by LZMA, which makes tables a third smaller."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, np.asarray(array))
 
 
 if __name__ == "__main__":
