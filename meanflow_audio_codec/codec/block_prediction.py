@@ -48,6 +48,7 @@ class LinearPredictor:
     Weights have the shape (inputs + 1, outputs), the constant last. With V the largest magnitude, differences are coded
     modulo 2 V + 1. The rows of `frequencies`, (contexts, 2 V + 1), belong to classes of expected magnitude, divided by
     `thresholds`, and within a class to whether the prediction is nearer to an integer or to the middle of two.
+    Source: documentation/research/envelope_coding.md, equations 9 to 11.
 
     Raises:
         ValueError: the arrays do not belong together, or the tables are damaged.
