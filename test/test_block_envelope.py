@@ -245,6 +245,12 @@ def swapped(name: str, change) -> dict[str, np.ndarray]:
         ("frequencies", lambda a: a[None], "corrupt envelope tables"),
         ("digits", lambda a: a - 1, "do not belong together"),
         ("digits", lambda a: a + 9, "do not belong together"),
+        ("level_value_weights", lambda a: a[:, 1:], "prediction do not belong together"),
+        ("level_thresholds", lambda a: a[:1], "prediction do not belong together"),
+        ("level_thresholds", lambda a: a.reshape(-1)[0], "prediction do not belong together"),
+        ("shape_magnitude_weights", lambda a: a[..., 1:], "prediction do not belong together"),
+        ("shape_frequencies", lambda a: a[:, 2:], "prediction do not belong together"),
+        ("shape_frequencies", lambda a: a + 1, "must sum to 65536"),
     ],
 )
 def test_damaged_tables_are_refused(name, change, match):
@@ -256,4 +262,8 @@ def test_missing_tables_are_named():
     state = packet_coder().state()
     del state["block_envelope.detail"]
     with pytest.raises(ValueError, match="lack 'detail'"):
+        PacketCoder.from_state(state)
+    state = packet_coder().state()
+    del state["block_envelope.shape_thresholds"]
+    with pytest.raises(ValueError, match="lack 'shape_thresholds'"):
         PacketCoder.from_state(state)

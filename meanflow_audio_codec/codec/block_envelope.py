@@ -283,7 +283,7 @@ class BlockEnvelopeCoder:
             for part, size in zip(np.split(frequencies, ends), levels, strict=True)
         ]
         names = sorted(state.keys() - {"digits", "detail", "levels", "frequencies"})
-        if any(len(state[name]) != num_points for name in names):
+        if any(state[name].shape[:1] != (num_points,) for name in names):
             raise ValueError("the tables of the envelope's prediction do not belong together")
         predictors = [
             BlockPredictor.from_state({name: state[name][point] for name in names})
