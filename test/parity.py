@@ -212,7 +212,10 @@ def computation(case: Case) -> Compute:
 
         told = data.with_drop(given.get("drop")).with_guidance(given.get("scale")).with_interval(given.get("interval"))
         z = interpolate(x, e, t)
-        results = {"loss": loss, "error": metrics["objective"]}
+        results = {
+            "loss": loss,
+            "error": metrics["mean_velocity_loss" if isinstance(case.method, MeanFlowConfig) else "velocity_loss"],
+        }
         tangent = e - x
         if not isinstance(case.method, MeanFlowConfig):
             results["v"] = tangent = instantaneous_velocity(net, z, t, told)

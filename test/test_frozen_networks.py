@@ -75,7 +75,7 @@ def test_frozen_networks_and_their_averages_keep_their_weights_to_the_last_bit(n
         assert any(changed(old.decoder, new.decoder)) != ("decoder" in names)
     # A frozen prior no longer says how good a checkpoint is.
     names_of_terms = {
-        True: ("velocity_loss", "spectral_loss"),
+        True: ("velocity_loss_at_equal_times", "spectral_loss"),
         False: ("prior_squared_error", "prior_scale_loss"),
     }["prior" in names]
     assert metrics["objective"] == pytest.approx(sum(metrics[name] for name in names_of_terms), rel=1e-5)

@@ -30,7 +30,11 @@ from meanflow_audio_codec.models.methods.guidance import (
     scale_inside,
     without_label,
 )
-from meanflow_audio_codec.models.methods.mean_velocity import instantaneous_velocity, mean_velocity_and_correction
+from meanflow_audio_codec.models.methods.mean_velocity import (
+    instantaneous_velocity,
+    mean_velocity_and_correction,
+    objective,
+)
 from meanflow_audio_codec.models.methods.times import num_equal, sample_times
 
 
@@ -99,7 +103,7 @@ class ImprovedMeanFlow:
         error = mean_square(u + correction - target, weight)
         weighted = adaptive_weight(error, config.adaptive_weight_power, config.adaptive_weight_epsilon)
         metrics = {
-            "objective": error.mean(),
+            "objective": objective(error, front),
             "velocity_loss": error.mean(),
             "velocity_loss_at_equal_times": error[:front].sum() / max(front, 1),
         }

@@ -57,3 +57,13 @@ def mean_velocity_and_correction(
     if head is not None and at_equal_times.instantaneous is not None:
         head = jnp.concatenate([at_equal_times.instantaneous, head])
     return jnp.concatenate([at_equal_times.mean, u]), jax.lax.stop_gradient(correction), head
+
+
+def objective(error: Float[Array, " b"], front: int) -> Float[Array, ""]:
+    """What checkpoints of a mean flow are compared by: the mean error of the `front` examples with r = t.
+
+    Their target does not depend on the network. The error of the others is mostly that of (t - r) du/dt, in a few
+    examples many times what u itself is off by: a mean over validation images rose or fell by chance, and chose weights
+    from half way through training. All examples count where none has r = t.
+    """
+    return error[: front or None].mean()
