@@ -36,7 +36,6 @@ LATER_DEFAULTS = {
         signal_to_noise_range_db=(10.0, 30.0),
         noise_slope_range_db=(-6.0, 0.0),
     ),
-    "ChannelStatisticsConfig.per_position": False,
     "ConvNeXtConfig.padding": "centred",
     "TrainingConfig.frozen_networks": (),
     "TrainingConfig.method_loss_weight": 1.0,

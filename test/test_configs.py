@@ -122,10 +122,6 @@ def bad(**changes: Any) -> dict[str, Any]:
         (bad(dataset={"kind": "mnist"}), ["gain-shape", "channel-statistics"]),
         (bad(dataset={"kind": "gaussian"}), ["gain-shape", "channel-statistics"]),
         (
-            bad(normalization={"kind": "channel-statistics", "per_position": True}),
-            ["per_position is for images", "set it to false"],
-        ),
-        (
             bad(
                 dataset={"kind": "mnist"},
                 tokenizer={"kind": "reshape", "patch": 5},

@@ -31,7 +31,6 @@ from meanflow_audio_codec.configs.networks import (
 )
 from meanflow_audio_codec.configs.tokens import (
     BlockGainShapeConfig,
-    ChannelStatisticsConfig,
     GainShapeConfig,
     MDCTConfig,
     NormalizationConfig,
@@ -125,12 +124,6 @@ class ExperimentConfig(Config):
                 raise ValueError(
                     f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
                 )
-        if (
-            isinstance(self.normalization, ChannelStatisticsConfig)
-            and self.normalization.per_position
-            and isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
-        ):
-            raise ValueError("per_position is for images: an excerpt of audio has no positions; set it to false")
         if isinstance(self.normalization, BlockGainShapeConfig):
             self._check_operating_points(self.normalization)
         if self.decoder.velocity_head and not isinstance(self.method, ImprovedMeanFlowConfig):

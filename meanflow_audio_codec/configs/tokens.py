@@ -121,8 +121,6 @@ class ChannelStatisticsConfig(Config):
     compression_power: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     # One standard deviation for all channels: an orthonormal transform then keeps the squared error of the signal.
     shared_scale: bool = False
-    # A mean for every position of the grid, such as that of an image: an excerpt of audio has no positions.
-    per_position: bool = False
     fit_batches: PositiveInt = 20
 
 

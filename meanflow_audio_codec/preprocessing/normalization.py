@@ -51,10 +51,7 @@ class TokenNormalizer(Protocol):
 
 @dataclass(frozen=True)
 class ChannelNormalizer:
-    """Moves and scales each channel of sign(x) |x|^power by fitted constants; no side information.
-
-    `mean` has a value per channel, or one per position and channel, position by position.
-    """
+    """Moves and scales each channel of sign(x) |x|^power by fitted constants; no side information."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
@@ -67,18 +64,18 @@ class ChannelNormalizer:
 
     def loss_weight(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n c"]:
         """All channels count the same."""
-        return jnp.ones((*side.shape[:-1], len(self.scale)))
+        return jnp.ones((*side.shape[:-1], len(self.mean)))
 
     def normalize(self, tokens: Float[Array, "*b n c"]) -> tuple[Float[Array, "*b n c"], Int[Array, "*b n s"]]:
         """(sign(x) |x|^power - mean) / scale, and zero side values per token."""
         side = jnp.zeros((*tokens.shape[:-1], 0), jnp.int32)
         tokens = compress(tokens, self.power)
-        return (tokens - self._mean) / np.asarray(self.scale, np.float32), side
+        return (tokens - np.asarray(self.mean, np.float32)) / np.asarray(self.scale, np.float32), side
 
     def denormalize(self, tokens: Float[Array, "*b n c"], side: Int[Array, "*b n s"]) -> Float[Array, "*b n c"]:
         """tokens * scale + mean, expanded again."""
         del side  # has no values
-        tokens = tokens * np.asarray(self.scale, np.float32) + self._mean
+        tokens = tokens * np.asarray(self.scale, np.float32) + np.asarray(self.mean, np.float32)
         return compress(tokens, 1.0 / self.power)
 
     def features(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n s"]:
@@ -89,10 +86,6 @@ class ChannelNormalizer:
         """Mean and scale."""
         return {"mean": list(self.mean), "scale": list(self.scale)}
 
-    @property
-    def _mean(self) -> Float[np.ndarray, "#n c"]:
-        return np.asarray(self.mean, np.float32).reshape(-1, len(self.scale))
-
 
 def compress(tokens: Float[Array, "*b n c"], power: float) -> Float[Array, "*b n c"]:
     """sign(x) |x|^power: below 1 it lifts what is quiet; the inverse has the power 1 / power."""
@@ -100,27 +93,21 @@ def compress(tokens: Float[Array, "*b n c"], power: float) -> Float[Array, "*b n
 
 
 def fit_channel_normalizer(
-    batches: Iterable[Float[Array, "b n c"]],
-    power: float = 1.0,
-    *,
-    shared_scale: bool = False,
-    per_position: bool = False,
+    batches: Iterable[Float[Array, "b n c"]], power: float = 1.0, *, shared_scale: bool = False
 ) -> ChannelNormalizer:
     """Mean and standard deviation per channel over compressed tokens of training batches.
 
-    With `per_position` each position has its own mean, and what varies is what is left without it. A shared scale is
-    the root mean square of the channels' standard deviations: 1 for all on average.
+    A shared scale is the root mean square of the channels' standard deviations: 1 for all on average.
 
     A channel that (almost) never varies gets a small share of the overall scale instead of dividing by zero.
     """
-    tokens = np.concatenate([np.asarray(compress(batch, power), np.float64) for batch in batches])
+    compressed = (np.asarray(compress(batch, power), np.float64) for batch in batches)
+    tokens = np.concatenate([batch.reshape(-1, batch.shape[-1]) for batch in compressed])
     smallest = max(0.05 * float(tokens.std()), 1e-6)
-    mean = tokens.mean(axis=0 if per_position else (0, 1))
-    variance = np.mean((tokens - mean) ** 2, axis=(0, 1))
-    scale = np.maximum(np.sqrt(variance), smallest)
+    scale = np.maximum(tokens.std(axis=0), smallest)
     if shared_scale:
-        scale = np.full_like(scale, np.sqrt(np.mean(variance)))
-    return ChannelNormalizer(tuple(map(float, mean.ravel())), tuple(map(float, scale)), power)
+        scale = np.full_like(scale, np.sqrt(np.mean(tokens.var(axis=0))))
+    return ChannelNormalizer(tuple(map(float, tokens.mean(axis=0))), tuple(map(float, scale)), power)
 
 
 def build_normalizer(
@@ -145,7 +132,6 @@ def build_normalizer(
                 raise ValueError("block-gain-shape normalization needs its fitted basis")
             return BlockGainShapeNormalizer(config, spec.channels, signal.sample_rate, tuple(state["basis"]))
         case ChannelStatisticsConfig():
-            num_means = spec.channels * (spec.num_tokens if config.per_position else 1)
-            if {name: len(values) for name, values in state.items()} != {"mean": num_means, "scale": spec.channels}:
-                raise ValueError(f"channel statistics need {num_means} means, and scales of {spec.channels} channels")
+            if {name: len(values) for name, values in state.items()} != {"mean": spec.channels, "scale": spec.channels}:
+                raise ValueError(f"channel statistics need mean and scale of {spec.channels} channels each")
             return ChannelNormalizer(tuple(state["mean"]), tuple(state["scale"]), config.compression_power)

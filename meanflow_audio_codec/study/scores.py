@@ -39,7 +39,7 @@ def main_setting(cell: StudyCell) -> Setting:
 
 
 def sweep_settings(cell: StudyCell) -> list[Setting]:
-    """Further settings of the ConvNet cells: other numbers of steps, and temperatures or guidance scales."""
+    """Further settings of the ConvNet cells: other numbers of steps, temperatures and guidance scales."""
     method = cell.config(0).method
     if cell.architecture != "convnet" or method.kind in ("autoencoder", "adversarial"):
         return []
@@ -47,12 +47,18 @@ def sweep_settings(cell: StudyCell) -> list[Setting]:
     steps = (1, 4, 16) if isinstance(method, FlowMatchingConfig) else (2, 4)
     settings = [Setting(count, 1.0, main.guidance_scale) for count in steps]
     if cell.is_codec:
-        settings += [Setting(main.num_steps, temperature) for temperature in (0.8, 0.5, 0.0)]
-    elif method.kind == "flow-matching":  # sixty-four evaluations each
+        return settings + [Setting(main.num_steps, temperature) for temperature in (0.8, 0.5, 0.0)]
+    scales = (main.guidance_scale,)
+    if method.kind == "flow-matching":  # sixty-four evaluations each
         settings += [Setting(main.num_steps, 1.0, scale) for scale in (1.0, 2.0)]
+        settings += [Setting(steps[-1], 1.0, 2.0)]
+        scales += (2.0,)
     elif cell.method == "improved-mean-flow":
         settings += [Setting(main.num_steps, 1.0, scale) for scale in (1.0, 1.5, 2.0, 5.0)]
-    return settings
+        scales += (2.0,)
+    # Thirty-two evaluations of flow matching beside one of the others.
+    count = steps[-1] if method.kind == "flow-matching" else main.num_steps
+    return settings + [Setting(count, temperature, scale) for scale in scales for temperature in (0.9, 0.8)]
 
 
 def setting_figures(cell: StudyCell, setting: Setting) -> dict[str, float | int | str]:

@@ -113,8 +113,8 @@ def _fitted(
 ) -> dict[str, list[float]]:
     """What the normaliser of a configuration learns from training data."""
     match config.normalization:
-        case ChannelStatisticsConfig(compression_power=power, shared_scale=shared, per_position=per_position):
-            return fit_channel_normalizer(tokens, power, shared_scale=shared, per_position=per_position).state()
+        case ChannelStatisticsConfig(compression_power=power, shared_scale=shared):
+            return fit_channel_normalizer(tokens, power, shared_scale=shared).state()
         case BlockGainShapeConfig() as block if signal.sample_rate is not None:
             return {"basis": list(fit_band_basis(tokens, block, tokenizer.spec.channels, signal.sample_rate))}
         case _:

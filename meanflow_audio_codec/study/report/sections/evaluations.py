@@ -53,7 +53,11 @@ def setting_curves(
         return None
     path = figures / f"{over.replace('_', '-')}-{task}-{dataset}-{'-'.join(group)}.png"
     shown = [metric for name, metric in METRICS.items() if name in curves]
-    label = {"num_evaluations": "network evaluations", "guidance_scale": "guidance scale"}[over]
+    label = {
+        "num_evaluations": "network evaluations",
+        "guidance_scale": "guidance scale",
+        "temperature": "temperature",
+    }[over]
     quality_curves(path, shown, curves, {name: levels.get(name, {}) for name in curves}, label)
     across = sorted({method for by_method in levels.values() for method in by_method})
     which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, sorted(seeds)))}"
