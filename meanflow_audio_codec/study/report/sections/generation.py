@@ -1,4 +1,4 @@
-"""Generation from labels: scores, sample grids, and the effect of guidance and of the number of evaluations."""
+"""Generation from labels: scores, sample grids, the effect of guidance, temperature and number of evaluations."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from meanflow_audio_codec.study.report.recordings import recordings
 from meanflow_audio_codec.study.report.records import Cell, Results
 from meanflow_audio_codec.study.report.sections.evaluations import setting_curves
 from meanflow_audio_codec.study.report.sections.samples import cut
+from meanflow_audio_codec.study.report.sections.sampling_settings import sampling_settings
 from meanflow_audio_codec.study.report.sections.scores import score_table
 
 NUM_COLUMNS = 10
@@ -62,10 +63,11 @@ def _group(results: Results, cells: list[Cell], figures: Path, number: int) -> l
             blocks.append(_grids(found, figures))
         elif number < NUM_HEARD:
             blocks += _sounds(results, found, figures)
-    for over in ("num_evaluations", "guidance_scale"):
+    for over in ("num_evaluations", "guidance_scale", "temperature"):
         picture = setting_curves(results, "generation", dataset, group, over, figures)
         blocks += [picture] if picture else []
-    return blocks
+    table = sampling_settings(results, cells)
+    return [*blocks, table] if table else blocks
 
 
 def _grids(found: dict[Cell, Arrays], figures: Path) -> Gallery:
