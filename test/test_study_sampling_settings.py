@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from made_up_study import Study, identity, plain
 
+from meanflow_audio_codec.configs.study import all_cells
 from meanflow_audio_codec.study.report.document import Details, Table
 from meanflow_audio_codec.study.report.records import Results, read_results
 from meanflow_audio_codec.study.report.sections.sampling_settings import sampling_settings
+from meanflow_audio_codec.study.scores import main_setting, setting_figures, sweep_settings
 
 ONE = {"num_evaluations": 1, "temperature": 1.0, "guidance_scale": 3.0}
 
@@ -48,3 +51,20 @@ def test_one_way_of_sampling_needs_no_table(tmp_path: Path) -> None:
     study.setting(who, **ONE, frechet_distance=50.0)
     results = read_results(study.write())
     assert sampling_settings(results, results.cells("generation", "mnist")) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "evaluations", "scales"),
+    [("flow-matching", 32, (3.0, 2.0)), ("mean-flow", 1, (3.0,)), ("improved-mean-flow", 1, (3.0, 2.0))],
+)
+def test_temperatures_are_swept_at_one_evaluation_and_at_32_of_flow_matching(
+    method: str, evaluations: int, scales: tuple[float, ...]
+) -> None:
+    """So that what is said of one evaluation is said beside what flow matching does under the same settings."""
+    name = f"generation-{method}-convnet-mdct-mnist"
+    (cell,) = [cell for cell in all_cells("small") if cell.name == name]
+    settings = [main_setting(cell), *sweep_settings(cell)]
+    assert len(set(settings)) == len(settings)
+    figures = [setting_figures(cell, setting) for setting in settings]
+    found = {(one["num_evaluations"], one["guidance_scale"], one["temperature"]) for one in figures}
+    assert {(evaluations, scale, temperature) for scale in scales for temperature in (1.0, 0.9, 0.8)} <= found
