@@ -44,6 +44,16 @@ def test_every_setting_is_a_row_and_the_lowest_distance_of_each_method_is_bold(t
     assert [row[5].bold for row in group.rows] == [False, True, False, False, True]
 
 
+def test_nothing_is_bold_without_a_distance(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    who = identity("generation", "mean-flow", "convnet", "mdct", "mnist")
+    study.run(who, **ONE)
+    for temperature in (1.0, 0.8):
+        study.setting(who, **ONE | {"temperature": temperature}, accuracy=0.9)
+    (group,) = table(read_results(study.write())).groups
+    assert [entry.bold for row in group.rows for entry in row] == [False] * 18
+
+
 def test_one_way_of_sampling_needs_no_table(tmp_path: Path) -> None:
     study = Study(tmp_path)
     who = identity("generation", "mean-flow", "convnet", "mdct", "mnist")

@@ -41,7 +41,9 @@ def _rows(cell: Cell, settings: list[Setting]) -> list[tuple[Entry, ...]]:
         for name in COLUMNS:
             metric = METRICS[name]
             text = number(setting.values[name] * metric.scale, metric.decimals) if name in setting.values else NOTHING
-            entries.append(Entry(text, bold=name == PERCEPTION and setting.values.get(name) == best))
+            entries.append(
+                Entry(text, bold=name == PERCEPTION and best is not None and setting.values.get(name) == best)
+            )
         rows.append(tuple(entries))
     return rows
 
