@@ -62,8 +62,8 @@ def mean_velocity_and_correction(
 def objective(error: Float[Array, " b"], front: int) -> Float[Array, ""]:
     """What checkpoints of a mean flow are compared by: the mean error of the `front` examples with r = t.
 
-    Their target does not depend on the network. The error of the others is mostly that of (t - r) du/dt, in a few
-    examples many times what u itself is off by: a mean over validation images rose or fell by chance, and chose weights
-    from half way through training. All examples count where none has r = t.
+    They are plain regression of a velocity. The error of the others is mostly that of (t - r) du/dt, which over long
+    intervals is many times what u itself is off by: the mean over all examples may rise while the velocity gets better,
+    and then keeps weights from half way through training. All examples count where none has r = t.
     """
     return error[: front or None].mean()
