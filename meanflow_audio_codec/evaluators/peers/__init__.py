@@ -1,0 +1,1 @@
+"""Other codecs on the same clips, as reference points."""
