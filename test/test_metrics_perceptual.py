@@ -5,10 +5,10 @@ import pytest
 
 from meanflow_audio_codec.datasets.example_recording import example_recording
 from meanflow_audio_codec.evaluators import perceptual
+from meanflow_audio_codec.evaluators.metric_packages import available
 from meanflow_audio_codec.evaluators.perceptual import (
     MissingPackageError,
     NotMeasurableError,
-    available,
     estoi,
     pesq_wideband,
 )
