@@ -6,9 +6,8 @@ from jaxtyping import Array, Float, Int
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.methods.base import Method
+from meanflow_audio_codec.models.methods.base import Method, VelocityFunction
 from meanflow_audio_codec.models.methods.sampling import sample
-from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 
@@ -42,7 +41,7 @@ def decode_coefficients(
 def coefficients_from_noise(
     method: Method,
     normalizer: TokenNormalizer,
-    decoder: VelocityNet,
+    decoder: VelocityFunction,
     condition: LocalCondition,
     side: Int[Array, "b n s"],
     noise: Float[Array, "b n bins"],

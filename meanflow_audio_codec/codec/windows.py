@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from meanflow_audio_codec.codec.coefficient_decoding import decode_coefficients
 from meanflow_audio_codec.codec.concealment import GainColumns
 from meanflow_audio_codec.codec.pretrained import PretrainedModel
-from meanflow_audio_codec.configs.networks import ArchitectureConfig, ConvNeXtConfig
+from meanflow_audio_codec.configs.networks import ConvNeXtConfig, DecoderArchitectureConfig, PatchConvolutionConfig
 from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
@@ -58,7 +58,7 @@ def encoder_core_frames(frames_per_packet: int, num_frames: int) -> int:
     return CORE_FRAMES[0] if num_frames <= CORE_FRAMES[0] < frames_per_packet else frames_per_packet
 
 
-def context_of(architecture: ArchitectureConfig) -> Context:
+def context_of(architecture: DecoderArchitectureConfig) -> Context:
     """Frames that a stack of convolutions can see, before and after; none after with causal padding.
 
     Raises:
@@ -69,6 +69,10 @@ def context_of(architecture: ArchitectureConfig) -> Context:
             future = architecture.kernel_size // 2 if architecture.padding == "centred" else 0
             past = architecture.kernel_size - 1 - future
             return Context(architecture.num_blocks * past, architecture.num_blocks * future)
+        case PatchConvolutionConfig():
+            # One more on either side: the features in quadrature of a frame are made of its neighbours, too.
+            frames = sum(distance for distance, _ in architecture.dilations) + 1
+            return Context(frames, frames)
         case ConvNeXtConfig():
             name = "convnext with response_normalization"
         case _:

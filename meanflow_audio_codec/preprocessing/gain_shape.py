@@ -91,9 +91,10 @@ class GainShapeNormalizer:
         """The band each bin belongs to."""
         return np.repeat(np.arange(self.num_bands), np.diff(self.edges))
 
-    def loss_weight(self, side: Int[Array, "*b n bands"]) -> Float[Array, "*b n bins"]:
-        """`band_weight` of the decoded gains, for every bin."""
-        weight = band_weight(jnp.asarray(self.log2_gains)[side], self.edges, self.loss_gain_exponent)
+    def loss_weight(self, side: Int[Array, "*b n bands"], *, by_gain: bool = True) -> Float[Array, "*b n bins"]:
+        """`band_weight` of the decoded gains, for every bin; or of equal gains."""
+        exponent = self.loss_gain_exponent if by_gain else 0.0
+        weight = band_weight(jnp.asarray(self.log2_gains)[side], self.edges, exponent)
         return weight[..., self.band_of_bin]
 
     def normalize(
