@@ -14,11 +14,13 @@ from meanflow_audio_codec.configs.methods import (
     MethodConfig,
 )
 from meanflow_audio_codec.configs.networks import BottleneckConfig, FSQConfig, ResidualFSQConfig, RVQConfig
-from meanflow_audio_codec.models.bottleneck import Bottleneck
+from meanflow_audio_codec.models.bottlenecks.bottleneck import Bottleneck
+from meanflow_audio_codec.models.bottlenecks.fsq import FSQ
+from meanflow_audio_codec.models.bottlenecks.residual_fsq import ResidualFSQ
+from meanflow_audio_codec.models.bottlenecks.rvq import RVQ
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
-from meanflow_audio_codec.models.fsq import FSQ
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
@@ -26,8 +28,6 @@ from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
 from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.prior import GaussianPrior
-from meanflow_audio_codec.models.residual_fsq import ResidualFSQ
-from meanflow_audio_codec.models.rvq import RVQ
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
