@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
-    from meanflow_audio_codec.datasets.audio_files import read_audio
-    from meanflow_audio_codec.datasets.example_recording import example_recording
+    from meanflow_audio_codec.datasets.audio.audio_files import read_audio
+    from meanflow_audio_codec.datasets.audio.example_recording import example_recording
+    from meanflow_audio_codec.inference.decoding_options import check_decoding_options
 
     recordings: dict[str, tuple[np.ndarray, int]] = {}
     for path in arguments.inputs:
@@ -88,7 +88,7 @@ def _make_folder(folder: Path) -> None:
 def _run_one(
     codec: "Codec", name: str, audio: "np.ndarray", sample_rate: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    from meanflow_audio_codec.datasets.audio_files import write_audio
+    from meanflow_audio_codec.datasets.audio.audio_files import write_audio
     from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clip
     from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
 

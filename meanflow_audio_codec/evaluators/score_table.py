@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipScores
-from meanflow_audio_codec.evaluators.statistics import Interval, bootstrap_interval
+from meanflow_audio_codec.evaluators.statistics.bootstrap import Interval, bootstrap_interval
 
 if TYPE_CHECKING:
     from rich.table import Table

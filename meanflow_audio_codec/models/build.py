@@ -21,11 +21,13 @@ from meanflow_audio_codec.configs.networks import (
     RVQConfig,
 )
 from meanflow_audio_codec.configs.tokens import MDCTConfig
-from meanflow_audio_codec.models.bottleneck import Bottleneck
+from meanflow_audio_codec.models.bottlenecks.bottleneck import Bottleneck
+from meanflow_audio_codec.models.bottlenecks.fsq import FSQ
+from meanflow_audio_codec.models.bottlenecks.residual_fsq import ResidualFSQ
+from meanflow_audio_codec.models.bottlenecks.rvq import RVQ
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
-from meanflow_audio_codec.models.fsq import FSQ
 from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
@@ -35,8 +37,6 @@ from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanF
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.patch_velocity import PatchVelocityNet
 from meanflow_audio_codec.models.prior import GaussianPrior
-from meanflow_audio_codec.models.residual_fsq import ResidualFSQ
-from meanflow_audio_codec.models.rvq import RVQ
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 

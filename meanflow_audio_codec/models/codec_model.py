@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from meanflow_audio_codec.models.bottleneck import Bottleneck, BottleneckOutput
+from meanflow_audio_codec.models.bottlenecks.bottleneck import Bottleneck, BottleneckOutput
 from meanflow_audio_codec.models.discriminator import Discriminator
 from meanflow_audio_codec.models.encoder import Encoder
 from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures

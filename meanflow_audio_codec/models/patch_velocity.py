@@ -11,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import PatchConvolutionConfig, VelocityNetConfig
-from meanflow_audio_codec.models.activations import gelu
-from meanflow_audio_codec.models.backbone import AdaptiveLayerNorm
+from meanflow_audio_codec.models.backbones.activations import gelu
+from meanflow_audio_codec.models.backbones.backbone import AdaptiveLayerNorm
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.embeddings import ConditionEmbedding
 from meanflow_audio_codec.models.gaussian_velocity import beyond_gaussian, gaussian_scale

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import PatchConvolutionConfig, VelocityNetConfig
-from meanflow_audio_codec.models.architectures import build_backbone
+from meanflow_audio_codec.models.backbones.architectures import build_backbone
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.embeddings import ConditionEmbedding
 from meanflow_audio_codec.models.gaussian_velocity import beyond_gaussian

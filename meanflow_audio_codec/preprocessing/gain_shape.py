@@ -6,6 +6,7 @@ so that the networks see coefficients of about unit variance at any loudness, an
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +54,18 @@ def band_weight(
     loudness = loudness / jnp.mean(loudness, axis=-1, keepdims=True)
     widths = np.diff(edges)
     return loudness * (edges[-1] / (len(widths) * widths)).astype(np.float32)
+
+
+class GainColumns(NamedTuple):
+    """Which columns of side information are gains: the first `count`, in steps of `step_db`, of `num_levels`.
+
+    `detail` is the column that says how many digits a frame has, if there is one.
+    """
+
+    count: int
+    step_db: float
+    num_levels: int
+    detail: int | None = None
 
 
 @dataclass(frozen=True)

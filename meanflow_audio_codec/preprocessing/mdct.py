@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex64, Float, Float32
 
-from meanflow_audio_codec.preprocessing.windows import window_values
+from meanflow_audio_codec.preprocessing.mdct_windows import window_values
 
 
 def num_frames(length: int, hop_length: int) -> int:

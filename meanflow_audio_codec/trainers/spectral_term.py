@@ -5,9 +5,9 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.codec.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.configs.experiment import TrainingConfig
 from meanflow_audio_codec.models.codec_model import LocalCondition
+from meanflow_audio_codec.models.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.models.methods.base import Method, Tokens, VelocityFunction
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, Tokenizer

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.configs.experiment import TrainingConfig
-from meanflow_audio_codec.models.bottleneck import code_entropy
+from meanflow_audio_codec.models.bottlenecks.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial

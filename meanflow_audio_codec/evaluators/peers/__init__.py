@@ -1,0 +1,1 @@
+"""Other codecs on the same recordings: Opus and Lyra."""
