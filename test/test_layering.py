@@ -21,15 +21,21 @@ ALLOWED = {
     "preprocessing": {"configs", "errors"},
     "datasets": BELOW_MODELS,
     "models": BELOW_MODELS,
-    "codec": BELOW_MODELS | {"models"},
-    "evaluators": BELOW_MODELS | {"models", "codec", "datasets"},
-    "trainers": BELOW_MODELS | {"models", "codec", "evaluators", "datasets"},
-    "study": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets"},
-    "commands": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets", "study"},
-    "tools": BELOW_MODELS | {"models", "codec", "evaluators", "trainers", "datasets", "study"},
+    "inference": BELOW_MODELS | {"models"},
+    "codec": BELOW_MODELS | {"models", "inference"},
+    "evaluators": BELOW_MODELS | {"models", "inference", "codec", "datasets"},
+    "trainers": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "datasets"},
+    "study": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets"},
+    "commands": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
+    "tools": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
     "__main__": {"commands", "errors"},
     "__init__": {"codec"},
 }
+
+# Rooms of the codec: each may import from those before it.
+CODEC_ROOMS = ("container", "entropy_coding", "rate", "streaming", "files")
+# A folder with more files than a reader takes in at a glance becomes several.
+MOST_FILES = 15
 
 
 def part_of(path: Path) -> str:
@@ -79,6 +85,40 @@ def test_the_rule_has_no_cycle() -> None:
         ready = {part for part, below in ALLOWED.items() if below <= placed} - placed
         assert ready
         placed |= ready
+
+
+def test_rooms_of_the_codec_import_one_way() -> None:
+    """No room looks into a later one, and `codec.py`, which puts them together, is used by `files` alone."""
+    for number, room in enumerate(CODEC_ROOMS):
+        later = {f"{NAME}.codec.{name}" for name in CODEC_ROOMS[number + 1 :]}
+        if room != "files":
+            later |= {f"{NAME}.codec.codec", f"{NAME}.codec.token_codec"}
+        for path in (PACKAGE / "codec" / room).glob("*.py"):
+            wrong = [
+                name for name in imported_modules(path) if any(f"{name}.".startswith(f"{each}.") for each in later)
+            ]
+            assert wrong == [], f"{path.relative_to(PACKAGE)} imports {wrong}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Also within a part, modules can be ordered so that each one's imports come before it."""
+    files = {".".join((NAME, *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in FILES}
+    unplaced = {}
+    for module, path in files.items():
+        # `from package import name`: the name may be a module, or something in the package.
+        named = {name for full in imported_modules(path) for name in (full, full.rpartition(".")[0])}
+        unplaced[module] = (named & set(files)) - {module}
+    while unplaced:
+        ready = [module for module, below in unplaced.items() if not below & set(unplaced)]
+        assert ready, f"these import each other: {sorted(unplaced)}"
+        for module in ready:
+            del unplaced[module]
+
+
+@pytest.mark.parametrize("root", [PACKAGE, Path(__file__).parent], ids=["package", "tests"])
+def test_folders_are_small(root: Path) -> None:
+    counts = {str(folder): len(list(folder.glob("*.py"))) for folder in [root, *root.rglob("*/")]}
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_the_package_does_not_import_pytorch() -> None:

@@ -12,12 +12,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from golden_files import GOLDEN, SHIPPED, several_channels, speech_signal
-from tiny_models import scalable_codec, tiny_codec
+from fixtures.golden_files import GOLDEN, SHIPPED, several_channels, speech_signal
+from fixtures.tiny_models import scalable_codec, tiny_codec
 
 from meanflow_audio_codec import Codec
 from meanflow_audio_codec.codec.container import read_stream
-from meanflow_audio_codec.codec.pretrained import load_pretrained
+from meanflow_audio_codec.inference.pretrained import load_pretrained
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from parity import GOLDEN_CASES, Arrays, random_inputs, random_weights
-from reference_results import reference_results
+from fixtures.parity import GOLDEN_CASES, Arrays, random_inputs, random_weights
+from fixtures.reference_results import reference_results
 
 from meanflow_audio_codec.references.mdct import imdct, mdct
 

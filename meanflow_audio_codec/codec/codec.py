@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
-from meanflow_audio_codec.codec.concealment import Concealment
 from meanflow_audio_codec.codec.container import (
     BitstreamError,
     Header,
@@ -21,21 +20,22 @@ from meanflow_audio_codec.codec.container import (
     write_stream,
 )
 from meanflow_audio_codec.codec.container.stream_writer import NO_TAGS
-from meanflow_audio_codec.codec.decoding_options import check_decoding_options
-from meanflow_audio_codec.codec.header_check import check_header
 from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds, check_seconds
-from meanflow_audio_codec.codec.packet_encoder import BitRate
+from meanflow_audio_codec.codec.model_of_file import check_header
 from meanflow_audio_codec.codec.packets import (
     FRAMES_PER_PACKET,
     packet_places,
 )
-from meanflow_audio_codec.codec.pretrained import load_pretrained
 from meanflow_audio_codec.codec.pure_functions import PureFunctions
-from meanflow_audio_codec.codec.streaming_decoder import StreamingDecoder
-from meanflow_audio_codec.codec.streaming_encoder import StreamingEncoder
+from meanflow_audio_codec.codec.rate.bit_rate import BitRate
+from meanflow_audio_codec.codec.streaming.concealment import Concealment
+from meanflow_audio_codec.codec.streaming.decoder import StreamingDecoder
+from meanflow_audio_codec.codec.streaming.encoder import StreamingEncoder
 from meanflow_audio_codec.codec.token_codec import TokenCodec
 from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.pretrained import load_pretrained
 
 
 class Codec(TokenCodec):

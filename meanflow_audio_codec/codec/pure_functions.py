@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.codec.coefficient_decoding import decode_coefficients
-from meanflow_audio_codec.codec.pretrained import PretrainedModel
+from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
 from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
@@ -61,7 +61,14 @@ class PureFunctions:
         tokenizer = self._tokenizer(num_samples)
         noise = jax.random.normal(key, (*codes.shape[:2], tokenizer.spec.channels))
         coefficients = decode_coefficients(
-            self.pretrained, model, side, codes, noise, num_steps=num_steps, temperature=temperature
+            self.pretrained.method,
+            self.pretrained.normalizer,
+            model,
+            side,
+            codes,
+            noise,
+            num_steps=num_steps,
+            temperature=temperature,
         )
         return tokenizer.detokenize(coefficients)
 

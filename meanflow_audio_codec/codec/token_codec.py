@@ -8,18 +8,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
-from meanflow_audio_codec.codec.decoding_options import check_decoding_options
-from meanflow_audio_codec.codec.entropy import PacketCoder
-from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
+from meanflow_audio_codec.codec.context import encoder_core_frames
+from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import (
     FRAMES_PER_PACKET,
     STREAM_FRAMES_PER_PACKET,
     check_packet_layout,
 )
-from meanflow_audio_codec.codec.pretrained import PretrainedModel
+from meanflow_audio_codec.codec.rate.bit_rate import BitRate
+from meanflow_audio_codec.codec.rate.digit_allocation import DetailChooser
 from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
-from meanflow_audio_codec.codec.windows import WindowedNetworks, encoder_core_frames
+from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
 
 

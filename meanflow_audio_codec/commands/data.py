@@ -72,8 +72,8 @@ def _download_mnist(arguments: argparse.Namespace) -> int:
 
 def _download_corpus(arguments: argparse.Namespace) -> int:
     from meanflow_audio_codec.datasets.corpora import corpus_names, find_corpus
-    from meanflow_audio_codec.datasets.corpus_folder import install
     from meanflow_audio_codec.datasets.data_directory import find_data_directory
+    from meanflow_audio_codec.datasets.downloads.corpus_folder import install
 
     if arguments.download not in corpus_names():
         known = ", ".join(["mnist", *corpus_names()])
@@ -93,7 +93,7 @@ def _download_corpus(arguments: argparse.Namespace) -> int:
 
 
 def _pack(arguments: argparse.Namespace, directory: Path) -> int:
-    from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+    from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 
     if arguments.sample_rate < 1:
         raise InputError(f"--sample-rate {arguments.sample_rate}: give a rate in Hz, e.g. 16000")

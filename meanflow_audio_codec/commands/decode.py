@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
-from meanflow_audio_codec.commands.codec_worker import CodecWorker
-from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
-from meanflow_audio_codec.commands.recording_progress import recording_progress
+from meanflow_audio_codec.commands.batches.batch import add_jobs, check_jobs, run_batch
+from meanflow_audio_codec.commands.batches.codec_worker import CodecWorker
+from meanflow_audio_codec.commands.batches.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
+from meanflow_audio_codec.commands.batches.recording_progress import recording_progress
 from meanflow_audio_codec.commands.shared_arguments import add_decoding, add_force, add_json, add_model_of_file
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
 
@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
     from meanflow_audio_codec.codec.length_limit import check_max_seconds
-    from meanflow_audio_codec.datasets.recording_writer import WRITABLE_FORMATS
+    from meanflow_audio_codec.datasets.audio.recording_writer import WRITABLE_FORMATS
+    from meanflow_audio_codec.inference.decoding_options import check_decoding_options
 
     check_jobs(arguments.jobs)
     suffix = f".{arguments.format}"
@@ -110,7 +110,7 @@ class FileDecoder(CodecWorker):
         from meanflow_audio_codec.codec.container import CheckedFile
 
         checked = CheckedFile(file)
-        from meanflow_audio_codec.codec.file_streams import decode_file
+        from meanflow_audio_codec.codec.files.whole_files import decode_file
 
         header = checked.header
         codec = self._codec_of(header)
@@ -122,7 +122,7 @@ class FileDecoder(CodecWorker):
         from meanflow_audio_codec.codec.container import SeekableReader
 
         reader = SeekableReader(file)
-        from meanflow_audio_codec.codec.excerpt import decode_excerpt, sample_range
+        from meanflow_audio_codec.codec.files.excerpt import decode_excerpt, sample_range
 
         start, end = self.arguments.start, self.arguments.end
         sample_range(start, end, reader.trailer.num_samples, reader.header.sample_rate)
@@ -131,14 +131,14 @@ class FileDecoder(CodecWorker):
         return _Decoded(codec.name, [audio], len(audio), audio.shape[1], sample_rate, reader.tags)
 
     def _codec_of(self, header: "Header") -> "Codec":
-        from meanflow_audio_codec.codec.file_model import model_named_by
+        from meanflow_audio_codec.codec.model_of_file import model_named_by
 
         return self.codec(self.arguments.model or model_named_by(header))
 
     def _write(self, decoded: "_Decoded", output: Path) -> dict[str, str]:
         """Write the output, and return the tags that it could keep."""
-        from meanflow_audio_codec.datasets.audio_tags import read_tags
-        from meanflow_audio_codec.datasets.recording_writer import recording_writer
+        from meanflow_audio_codec.datasets.audio.audio_tags import read_tags
+        from meanflow_audio_codec.datasets.audio.recording_writer import recording_writer
 
         to_pipe = output == STANDARD_STREAM
         suffix, name = (f".{self.arguments.format}", "the audio") if to_pipe else (output.suffix.lower(), str(output))

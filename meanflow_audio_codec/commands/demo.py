@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
-    from meanflow_audio_codec.datasets.audio_files import read_audio
-    from meanflow_audio_codec.datasets.example_recording import example_recording
+    from meanflow_audio_codec.datasets.audio.audio_files import read_audio
+    from meanflow_audio_codec.datasets.audio.example_recording import example_recording
+    from meanflow_audio_codec.inference.decoding_options import check_decoding_options
 
     recordings: dict[str, tuple[np.ndarray, int]] = {}
     for path in arguments.inputs:
@@ -58,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_decoding_options(num_steps=arguments.num_steps, temperature=arguments.temperature, seed=arguments.seed)
 
     from meanflow_audio_codec.codec.codec import Codec
-    from meanflow_audio_codec.codec.pretrained import load_pretrained
     from meanflow_audio_codec.evaluators.clip_scores import check_metrics
     from meanflow_audio_codec.evaluators.metric_marks import explain_marks, metric_marks
+    from meanflow_audio_codec.inference.pretrained import load_pretrained
 
     metrics = check_metrics(arguments.metrics.split(","))
     pretrained = load_pretrained(arguments.model)
@@ -104,7 +104,7 @@ def _run_one(
     metrics: tuple[str, ...],
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    from meanflow_audio_codec.datasets.audio_files import write_audio
+    from meanflow_audio_codec.datasets.audio.audio_files import write_audio
     from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clip
     from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
 

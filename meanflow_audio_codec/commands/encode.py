@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meanflow_audio_codec.commands.batch import add_jobs, check_jobs, run_batch
-from meanflow_audio_codec.commands.codec_worker import CodecWorker
-from meanflow_audio_codec.commands.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
-from meanflow_audio_codec.commands.recording_progress import recording_progress
+from meanflow_audio_codec.commands.batches.batch import add_jobs, check_jobs, run_batch
+from meanflow_audio_codec.commands.batches.codec_worker import CodecWorker
+from meanflow_audio_codec.commands.batches.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
+from meanflow_audio_codec.commands.batches.recording_progress import recording_progress
 from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
 from meanflow_audio_codec.errors import InputError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from meanflow_audio_codec.codec.codec import Codec
-    from meanflow_audio_codec.codec.file_streams import EncodedFile
-    from meanflow_audio_codec.datasets.recording_reader import RecordingReader
+    from meanflow_audio_codec.codec.files.whole_files import EncodedFile
+    from meanflow_audio_codec.datasets.audio.recording_reader import RecordingReader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.datasets.audio_files import READABLE_SUFFIXES
+    from meanflow_audio_codec.datasets.audio.audio_files import READABLE_SUFFIXES
 
     check_jobs(arguments.jobs)
     _given_tags(arguments.tag)
@@ -97,7 +97,7 @@ class FileEncoder(CodecWorker):
     def _encode(
         self, codec: "Codec", recording: "RecordingReader", output: Path, tags: dict[str, str]
     ) -> "EncodedFile":
-        from meanflow_audio_codec.codec.file_streams import encode_file
+        from meanflow_audio_codec.codec.files.whole_files import encode_file
 
         rate = recording.sample_rate
         if output != STANDARD_STREAM:
@@ -112,8 +112,8 @@ class FileEncoder(CodecWorker):
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[RecordingReader]":
-    from meanflow_audio_codec.datasets.recording_reader import opened_recording
-    from meanflow_audio_codec.datasets.wav_length import repair_wav_length
+    from meanflow_audio_codec.datasets.audio.recording_reader import opened_recording
+    from meanflow_audio_codec.datasets.audio.wav_length import repair_wav_length
 
     if path != STANDARD_STREAM:
         with opened_recording(path, str(path)) as recording:

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
-    from meanflow_audio_codec.codec.pretrained import load_pretrained
+    from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+    from meanflow_audio_codec.inference.pretrained import load_pretrained
 
     for num_steps in arguments.num_steps or ():
         check_decoding_options(num_steps=num_steps, seed=arguments.seed)
@@ -78,9 +78,9 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
         evaluate_opus,
         evaluate_original,
     )
-    from meanflow_audio_codec.evaluators.lyra import find_lyra
     from meanflow_audio_codec.evaluators.metric_marks import metric_marks
-    from meanflow_audio_codec.evaluators.opus import find_opus_tools
+    from meanflow_audio_codec.evaluators.peers.lyra import find_lyra
+    from meanflow_audio_codec.evaluators.peers.opus import find_opus_tools
     from meanflow_audio_codec.evaluators.peers.opus_decoder import OpusDecoder, find_opus_decoder
     from meanflow_audio_codec.evaluators.score_table import format_markdown, format_table, to_json
 
@@ -125,8 +125,8 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
 def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
     """The recordings to score: mono, at the model's rate, with the manifest's transcripts."""
     from meanflow_audio_codec.configs.data import AudioFolderConfig
-    from meanflow_audio_codec.datasets.audio_folder import AudioFolder
-    from meanflow_audio_codec.datasets.audio_sources import parse_conditions
+    from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
+    from meanflow_audio_codec.datasets.audio.audio_sources import parse_conditions
     from meanflow_audio_codec.datasets.data_directory import find_data_directory
     from meanflow_audio_codec.evaluators.codec_evaluation import Clip
 
@@ -157,11 +157,11 @@ def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
 def _evaluate_samples(arguments: argparse.Namespace, pretrained) -> int:
     import numpy as np
 
-    from meanflow_audio_codec.codec.generation import default_guidance_scale, generate
     from meanflow_audio_codec.configs.data import MnistConfig
     from meanflow_audio_codec.datasets.mnist import Mnist
-    from meanflow_audio_codec.evaluators.classification import class_accuracy, features
-    from meanflow_audio_codec.evaluators.frechet import frechet_distance
+    from meanflow_audio_codec.evaluators.classifiers.digit_classification import class_accuracy, features
+    from meanflow_audio_codec.evaluators.sets.frechet import frechet_distance
+    from meanflow_audio_codec.inference.generation import default_guidance_scale, generate
 
     if not isinstance(pretrained.config.dataset, MnistConfig):
         raise InputError(f"model {pretrained.name}: samples are scored for MNIST only, by the shipped classifier")

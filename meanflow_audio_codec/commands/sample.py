@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.codec.decoding_options import check_decoding_options
+    from meanflow_audio_codec.inference.decoding_options import check_decoding_options
 
     if arguments.count < 1:
         raise InputError(f"--count must be at least 1, not {arguments.count}")
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     import numpy as np
 
-    from meanflow_audio_codec.codec.generation import default_guidance_scale, generate
-    from meanflow_audio_codec.codec.pretrained import load_pretrained
     from meanflow_audio_codec.evaluators.figures import sample_grid
+    from meanflow_audio_codec.inference.generation import default_guidance_scale, generate
+    from meanflow_audio_codec.inference.pretrained import load_pretrained
 
     pretrained = load_pretrained(arguments.model)
     classes = max(pretrained.config.decoder.num_classes, 1)

@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from meanflow_audio_codec.configs.study import METHODS
+    from meanflow_audio_codec.study.cells import METHODS
     from meanflow_audio_codec.study.results import Shard
-    from meanflow_audio_codec.study.runner import run_study, runs_of
+    from meanflow_audio_codec.study.running.runner import run_study, runs_of
 
     for name in ("jobs", "seeds"):
         value = getattr(arguments, name)
@@ -118,7 +118,7 @@ def _selected(arguments: argparse.Namespace) -> list:
     Raises:
         InputError: a filter names nothing there is, or nothing is left.
     """
-    from meanflow_audio_codec.configs.study import all_cells
+    from meanflow_audio_codec.study.cells import all_cells
 
     cells = every = all_cells(arguments.preset)
     for axis in FILTERS:

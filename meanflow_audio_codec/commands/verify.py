@@ -59,8 +59,8 @@ def _files(source: Path) -> list[Path]:
 
 def _report(path: Path, model: str | None, load: "Callable[[str], Codec]") -> dict[str, Any]:
     from meanflow_audio_codec.codec.container import BitstreamError, StreamReader
-    from meanflow_audio_codec.codec.file_model import model_named_by
-    from meanflow_audio_codec.codec.verification import verify_packets
+    from meanflow_audio_codec.codec.files.verification import verify_packets
+    from meanflow_audio_codec.codec.model_of_file import model_named_by
 
     report: dict[str, Any] = {"file": str(path), "status": "ok", "error": None}
     with opened_input(path) as file:

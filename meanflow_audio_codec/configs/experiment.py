@@ -26,6 +26,7 @@ from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
     FSQConfig,
+    PatchConvolutionConfig,
     PriorConfig,
     VelocityNetConfig,
 )
@@ -64,6 +65,8 @@ class TrainingConfig(Config):
     prior_loss_weight: NonNegativeFloat = 1.0
     # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
     detach_condition: bool = False
+    # Whether the bands of a frame count by their gains in the method's error, as they do in the prior's, or all alike.
+    method_error: Literal["by-gain", "by-band"] = "by-gain"
     # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are, or
     # encoder and prior by regression alone.
     frozen_networks: tuple[Literal["encoder", "prior", "decoder"], ...] = ()
@@ -131,6 +134,7 @@ class ExperimentConfig(Config):
         if self.decoder.num_classes == 0 and _is_guided(self.method):
             raise ValueError("guidance strengthens a label: set decoder.num_classes, or leave the guidance scales at 1")
         self._check_time()
+        self._check_patches()
         if self.training.spectral_loss_weight > 0.0:
             self._check_spectral_loss()
         self._check_what_is_trained()
@@ -193,6 +197,27 @@ class ExperimentConfig(Config):
             architecture = None if network is None else network.architecture
             if isinstance(architecture, ConvNeXtConfig) and architecture.padding == "causal":
                 raise ValueError(f"{name}.architecture.padding causal needs frames in time, not images: use centred")
+
+    def _check_patches(self) -> None:
+        architecture = self.decoder.architecture
+        if not isinstance(architecture, PatchConvolutionConfig):
+            return
+        if (
+            not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
+            or not isinstance(self.tokenizer, MDCTConfig)
+            or self.prior is None
+        ):
+            raise ValueError("a patch-convolution decoder needs audio, mdct tokens and a prior: use convnext")
+        num_bins = sum(count * bins for count, bins in architecture.patches)
+        if num_bins != self.tokenizer.hop_length:
+            raise ValueError(f"patches cover {num_bins} bins, not the {self.tokenizer.hop_length} of a frame")
+        if self.decoder.output != "beyond-gaussian" or self.decoder.velocity_head or self.decoder.num_classes:
+            raise ValueError(
+                "a patch-convolution decoder has output beyond-gaussian, no velocity_head and no num_classes"
+            )
+        highest = architecture.excitation_range_hz[1]
+        if 2.0 * highest > self.dataset.sample_rate:
+            raise ValueError(f"excitation_range_hz ends at {highest:g} Hz, above half of sample_rate")
 
     def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
         if not isinstance(self.tokenizer, MDCTConfig) or self.bottleneck is None:

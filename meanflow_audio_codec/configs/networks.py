@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from meanflow_audio_codec.configs.base import Config
 
@@ -62,7 +70,46 @@ class ConvNeXtConfig(Config):
         return self
 
 
+class PatchConvolutionConfig(Config):
+    """Convolutions over time and frequency patches, for a decoder that is conditioned on a prior (audio MDCT only)."""
+
+    kind: Literal["patch-convolution"] = "patch-convolution"
+    # From the lowest frequency up: how many patches there are, and of how many bins. Narrow ones where the ear resolves
+    # harmonics; wide ones above.
+    patches: Annotated[tuple[tuple[PositiveInt, PositiveInt], ...], Field(min_length=1)] = ((20, 8), (5, 32))
+    # Features of a patch, and how many times as many lie between the two layers of a block.
+    width: PositiveInt = 64
+    expansion: PositiveInt = 2
+    # One block per entry: how many frames, and how many patches, away its neighbours are.
+    dilations: Annotated[tuple[tuple[PositiveInt, PositiveInt], ...], Field(min_length=1)] = (
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (1, 4),
+        (2, 2),
+        (1, 1),
+    )
+    # What the prior's mean has in this range of frequencies, in Hz, excites the harmonics above it.
+    excitation_range_hz: tuple[NonNegativeFloat, PositiveFloat] = (200.0, 1500.0)
+
+    @property
+    def num_blocks(self) -> int:
+        """As many as there are dilations."""
+        return len(self.dilations)
+
+    @field_validator("excitation_range_hz")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError(f"excitation_range_hz must be (lowest, highest), not {value}")
+        return value
+
+
 ArchitectureConfig = Annotated[ConvNeXtConfig | MLPConfig | MixerConfig, Field(discriminator="kind")]
+
+DecoderArchitectureConfig = Annotated[
+    ConvNeXtConfig | MLPConfig | MixerConfig | PatchConvolutionConfig, Field(discriminator="kind")
+]
 
 
 class FSQConfig(Config):
@@ -165,9 +212,10 @@ class PriorConfig(Config):
 class VelocityNetConfig(Config):
     """The decoder network u(z, r, t | condition)."""
 
-    architecture: ArchitectureConfig = ConvNeXtConfig()
-    # What the last layer stands for: u itself, u up to a learned gain on z, or the data x with u = (z - x) / t.
-    output: Literal["velocity", "skip-velocity", "data"] = "skip-velocity"
+    architecture: DecoderArchitectureConfig = ConvNeXtConfig()
+    # What the last layer stands for: u itself, u up to a learned gain on z, the data x with u = (z - x) / t, or what u
+    # has beyond the mean velocity of data that are Gaussian.
+    output: Literal["velocity", "skip-velocity", "data", "beyond-gaussian"] = "skip-velocity"
     velocity_head: bool = False
     # Highest angular frequency of the time embedding, in rad per unit time: du/dt grows with it.
     max_time_frequency: PositiveFloat = 12.0

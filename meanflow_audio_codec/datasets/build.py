@@ -11,7 +11,7 @@ from meanflow_audio_codec.configs.data import (
     SyntheticAudioConfig,
     SyntheticImagesConfig,
 )
-from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.base import Dataset
 from meanflow_audio_codec.datasets.data_directory import find_data_directory
 from meanflow_audio_codec.datasets.mnist import Mnist

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from meanflow_audio_codec.datasets.audio_sources import audio_sources
+from meanflow_audio_codec.datasets.audio.audio_sources import audio_sources
 from meanflow_audio_codec.datasets.base import SPLITS
 from meanflow_audio_codec.datasets.mnist import CHECKSUMS, FILES, read_idx
 from meanflow_audio_codec.errors import InputError

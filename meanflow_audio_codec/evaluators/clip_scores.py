@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators import mel_distances, perceptual, reconstruction
+from meanflow_audio_codec.evaluators.audio import mel_distances, perceptual, reconstruction
 from meanflow_audio_codec.evaluators.metric_errors import MissingPackageError, NotMeasurableError
 from meanflow_audio_codec.evaluators.panel import distillmos, dnsmos, plcmos, speaker_similarity, word_error_rate
 

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clips
-from meanflow_audio_codec.evaluators.lyra import code_with_lyra
 from meanflow_audio_codec.evaluators.metric_marks import MetricMarks
-from meanflow_audio_codec.evaluators.opus import code_with_opus
+from meanflow_audio_codec.evaluators.peers.lyra import code_with_lyra
+from meanflow_audio_codec.evaluators.peers.opus import code_with_opus
 from meanflow_audio_codec.evaluators.peers.opus_decoder import OpusDecoder
 from meanflow_audio_codec.evaluators.score_table import SystemScores
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators.spectra import magnitude_blocks, window_length
+from meanflow_audio_codec.preprocessing.mel import magnitude_blocks, window_length
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipScores
 from meanflow_audio_codec.evaluators.metric_marks import MetricMarks, explain_marks
 from meanflow_audio_codec.evaluators.metric_packages import how_to_install
-from meanflow_audio_codec.evaluators.statistics import Interval, bootstrap_interval
+from meanflow_audio_codec.evaluators.statistics.bootstrap import Interval, bootstrap_interval
 
 if TYPE_CHECKING:
     from rich.table import Table

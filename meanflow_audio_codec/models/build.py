@@ -13,21 +13,30 @@ from meanflow_audio_codec.configs.methods import (
     MeanFlowConfig,
     MethodConfig,
 )
-from meanflow_audio_codec.configs.networks import BottleneckConfig, FSQConfig, ResidualFSQConfig, RVQConfig
-from meanflow_audio_codec.models.bottleneck import Bottleneck
+from meanflow_audio_codec.configs.networks import (
+    BottleneckConfig,
+    FSQConfig,
+    PatchConvolutionConfig,
+    ResidualFSQConfig,
+    RVQConfig,
+)
+from meanflow_audio_codec.configs.tokens import MDCTConfig
+from meanflow_audio_codec.models.bottlenecks.bottleneck import Bottleneck
+from meanflow_audio_codec.models.bottlenecks.fsq import FSQ
+from meanflow_audio_codec.models.bottlenecks.residual_fsq import ResidualFSQ
+from meanflow_audio_codec.models.bottlenecks.rvq import RVQ
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
-from meanflow_audio_codec.models.fsq import FSQ
+from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
 from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
 from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
+from meanflow_audio_codec.models.patch_velocity import PatchVelocityNet
 from meanflow_audio_codec.models.prior import GaussianPrior
-from meanflow_audio_codec.models.residual_fsq import ResidualFSQ
-from meanflow_audio_codec.models.rvq import RVQ
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
@@ -75,6 +84,22 @@ def build_bottleneck(config: BottleneckConfig, *, rngs: nnx.Rngs) -> Bottleneck:
             return RVQ(config, rngs=rngs)
 
 
+def build_harmonic_features(config: ExperimentConfig) -> HarmonicFeatures:
+    """What a decoder of patches is told besides the prior's features.
+
+    Raises:
+        ValueError: the tokens are no MDCT frames of audio, or the decoder is of another architecture.
+    """
+    architecture, transform = config.decoder.architecture, config.tokenizer
+    sample_rate = getattr(config.dataset, "sample_rate", None)
+    if not isinstance(architecture, PatchConvolutionConfig) or not isinstance(transform, MDCTConfig) or not sample_rate:
+        raise ValueError("harmonic features are those of a patch-convolution decoder on MDCT frames of audio")
+    lowest, highest = (
+        round(2.0 * hertz * transform.hop_length / sample_rate) for hertz in architecture.excitation_range_hz
+    )
+    return HarmonicFeatures(transform, lowest, highest)
+
+
 def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, key: jax.Array) -> CodecModel:
     """The networks of a configuration, for tokens of this shape with this much side information.
 
@@ -92,19 +117,24 @@ def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, k
         if config.prior is not None:
             prior = GaussianPrior(config.prior, spec, local_channels, rngs=rngs)
             local_channels = config.prior.architecture.width
-    decoder = VelocityNet(
-        config.decoder,
-        spec,
-        local_channels,
-        use_guidance=uses_guidance(config.method),
-        use_guidance_interval=uses_guidance_interval(config.method),
-        rngs=rngs,
-    )
+    features = None
+    if isinstance(config.decoder.architecture, PatchConvolutionConfig):
+        features = build_harmonic_features(config)
+        decoder = PatchVelocityNet(config.decoder, spec, local_channels, rngs=rngs)
+    else:
+        decoder = VelocityNet(
+            config.decoder,
+            spec,
+            local_channels,
+            use_guidance=uses_guidance(config.method),
+            use_guidance_interval=uses_guidance_interval(config.method),
+            rngs=rngs,
+        )
     discriminator = None
     if isinstance(config.method, AdversarialConfig):
         # Drawn last, so that the other networks start as they would without it.
         discriminator = build_discriminator(config.method.discriminator, len(spec.grid), rngs=rngs)
-    model = CodecModel(encoder, bottleneck, prior, decoder, discriminator)
+    model = CodecModel(encoder, bottleneck, prior, decoder, discriminator, features)
     _, _, rest = nnx.split(model, nnx.Param, ...)
     if jax.tree.leaves(rest):
         raise ValueError("a network holds arrays that are not nnx.Param; compute constants in functions instead")

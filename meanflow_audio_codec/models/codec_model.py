@@ -6,9 +6,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from meanflow_audio_codec.models.bottleneck import Bottleneck, BottleneckOutput
+from meanflow_audio_codec.models.bottlenecks.bottleneck import Bottleneck, BottleneckOutput
 from meanflow_audio_codec.models.discriminator import Discriminator
 from meanflow_audio_codec.models.encoder import Encoder
+from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures
+from meanflow_audio_codec.models.patch_velocity import PatchVelocityNet
 from meanflow_audio_codec.models.prior import GaussianPrior, Prediction
 from meanflow_audio_codec.models.velocity import VelocityNet
 
@@ -31,18 +33,22 @@ class CodecModel(nnx.Module):
         encoder: Encoder | None,
         bottleneck: Bottleneck | None,
         prior: GaussianPrior | None,
-        decoder: VelocityNet,
+        decoder: VelocityNet | PatchVelocityNet,
         discriminator: Discriminator | None = None,
+        harmonic_features: HarmonicFeatures | None = None,
     ):
         self.encoder = encoder
         self.bottleneck = bottleneck
         self.prior = prior
         self.decoder = decoder
         self.discriminator = discriminator
+        self.harmonic_features = harmonic_features
 
     def without_discriminator(self) -> "CodecModel":
         """What encodes, decodes and samples: the networks of a published model."""
-        return CodecModel(self.encoder, self.bottleneck, self.prior, self.decoder)
+        return CodecModel(
+            self.encoder, self.bottleneck, self.prior, self.decoder, harmonic_features=self.harmonic_features
+        )
 
     def encode(
         self, x: Float[Array, "b n c"], side: Float[Array, "b n s"], num_kept: Int[Array, "b n"] | None = None
@@ -62,7 +68,11 @@ class CodecModel(nnx.Module):
         if self.prior is None:
             return LocalCondition(features=local, prediction=None)
         prediction = self.prior(local)
-        return LocalCondition(features=prediction.features, prediction=prediction)
+        features = prediction.features
+        if self.harmonic_features is not None:
+            of_bins = self.harmonic_features(prediction.mean, prediction.log_scale)
+            features = jnp.concatenate([features, of_bins.reshape(*features.shape[:2], -1)], axis=-1)
+        return LocalCondition(features=features, prediction=prediction)
 
     def condition_of_codes(
         self, codes: Int[Array, "b n q"], side: Float[Array, "b n s"], num_kept: Int[Array, "b n"] | None = None

@@ -5,7 +5,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from meanflow_audio_codec.models.activations import gelu
+from meanflow_audio_codec.models.backbones.activations import gelu
 
 
 def fourier_features(

@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import EncoderConfig
-from meanflow_audio_codec.models.architectures import build_backbone
+from meanflow_audio_codec.models.backbones.architectures import build_backbone
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
 

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.configs.networks import PriorConfig
-from meanflow_audio_codec.models.architectures import build_backbone
+from meanflow_audio_codec.models.backbones.architectures import build_backbone
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
 SMALLEST_LOG_SCALE = -4.0

@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from meanflow_audio_codec.configs.networks import VelocityNetConfig
-from meanflow_audio_codec.models.architectures import build_backbone
+from meanflow_audio_codec.configs.networks import PatchConvolutionConfig, VelocityNetConfig
+from meanflow_audio_codec.models.backbones.architectures import build_backbone
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.embeddings import ConditionEmbedding
+from meanflow_audio_codec.models.gaussian_velocity import beyond_gaussian
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
 # Below this time u = (z - x) / t would amplify the error of x without bound.
@@ -24,7 +25,7 @@ class Velocity(NamedTuple):
 
 
 class VelocityHead(nnx.Module):
-    """Last layer norm and projection, read as the configuration says: as u, as u less a gain on z, or as data x."""
+    """Last layer norm and projection, read as `output` of the configuration says."""
 
     def __init__(self, config: VelocityNetConfig, channels: int, *, rngs: nnx.Rngs):
         width = config.architecture.width
@@ -53,6 +54,7 @@ class VelocityHead(nnx.Module):
         self,
         hidden: Float[Array, "b n d"],
         z: Float[Array, "b n c"],
+        r: Float[Array, " b"],
         t: Float[Array, " b"],
         condition: Float[Array, "b e"],
     ) -> Float[Array, "b n c"]:
@@ -62,6 +64,8 @@ class VelocityHead(nnx.Module):
             return raw + self.gain(condition)[:, None, :] * z
         if self.output == "data":
             return (z - raw) / jnp.maximum(t, SMALLEST_TIME)[:, None, None]
+        if self.output == "beyond-gaussian":
+            return beyond_gaussian(raw, z, r, t)
         return raw
 
 
@@ -78,7 +82,10 @@ class VelocityNet(nnx.Module):
         use_guidance_interval: bool = False,
         rngs: nnx.Rngs,
     ):
-        width = config.architecture.width
+        architecture = config.architecture
+        if isinstance(architecture, PatchConvolutionConfig):
+            raise ValueError("a patch-convolution decoder is a PatchVelocityNet")
+        width = architecture.width
         self.embedding = ConditionEmbedding(
             config.condition_width,
             config.num_time_frequencies,
@@ -93,7 +100,7 @@ class VelocityNet(nnx.Module):
         self.position = (
             nnx.Param(jnp.zeros((spec.num_tokens, width))) if len(spec.grid) > 1 else None
         )  # an image has an absolute frame of reference, an excerpt of audio has none
-        self.backbone = build_backbone(config.architecture, spec.grid, config.condition_width, rngs=rngs)
+        self.backbone = build_backbone(architecture, spec.grid, config.condition_width, rngs=rngs)
         self.mean_head = VelocityHead(config, spec.channels, rngs=rngs)
         self.instantaneous_head = VelocityHead(config, spec.channels, rngs=rngs) if config.velocity_head else None
 
@@ -118,6 +125,7 @@ class VelocityNet(nnx.Module):
         hidden = self.backbone(hidden, condition)
         head = self.instantaneous_head
         return Velocity(
-            mean=self.mean_head(hidden, z, t, condition),
-            instantaneous=None if head is None else head(hidden, z, t, condition),
+            mean=self.mean_head(hidden, z, r, t, condition),
+            # The velocity at t is the mean one over [t, t].
+            instantaneous=None if head is None else head(hidden, z, t, t, condition),
         )

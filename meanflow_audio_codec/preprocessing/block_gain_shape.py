@@ -186,9 +186,10 @@ class BlockGainShapeNormalizer:
         decibels = GAIN_UNIT_DB * side[..., : self.config.num_bands] + self.config.floor_db
         return decibels * np.float32(np.log2(10.0) / 20.0)
 
-    def loss_weight(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n bins"]:
-        """`band_weight` of the decoded gains, for every bin."""
-        weight = band_weight(self._log2_gains(side), self.edges, self.config.loss_gain_exponent)
+    def loss_weight(self, side: Int[Array, "*b n s"], *, by_gain: bool = True) -> Float[Array, "*b n bins"]:
+        """`band_weight` of the decoded gains, for every bin; or of equal gains."""
+        exponent = self.config.loss_gain_exponent if by_gain else 0.0
+        weight = band_weight(self._log2_gains(side), self.edges, exponent)
         return weight[..., self.band_of_bin]
 
     def relative_weight(self, divided: Float[Array, "*b n bins"]) -> Float[Array, "*b n bins"]:

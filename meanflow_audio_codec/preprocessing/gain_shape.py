@@ -6,6 +6,7 @@ so that the networks see coefficients of about unit variance at any loudness, an
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -55,6 +56,18 @@ def band_weight(
     return loudness * (edges[-1] / (len(widths) * widths)).astype(np.float32)
 
 
+class GainColumns(NamedTuple):
+    """Which columns of side information are gains: the first `count`, in steps of `step_db`, of `num_levels`.
+
+    `detail` is the column that says how many digits a frame has, if there is one.
+    """
+
+    count: int
+    step_db: float
+    num_levels: int
+    detail: int | None = None
+
+
 @dataclass(frozen=True)
 class GainShapeNormalizer:
     """Divides each band of each frame by its quantised root mean square; the indices are side information.
@@ -91,9 +104,10 @@ class GainShapeNormalizer:
         """The band each bin belongs to."""
         return np.repeat(np.arange(self.num_bands), np.diff(self.edges))
 
-    def loss_weight(self, side: Int[Array, "*b n bands"]) -> Float[Array, "*b n bins"]:
-        """`band_weight` of the decoded gains, for every bin."""
-        weight = band_weight(jnp.asarray(self.log2_gains)[side], self.edges, self.loss_gain_exponent)
+    def loss_weight(self, side: Int[Array, "*b n bands"], *, by_gain: bool = True) -> Float[Array, "*b n bins"]:
+        """`band_weight` of the decoded gains, for every bin; or of equal gains."""
+        exponent = self.loss_gain_exponent if by_gain else 0.0
+        weight = band_weight(jnp.asarray(self.log2_gains)[side], self.edges, exponent)
         return weight[..., self.band_of_bin]
 
     def normalize(

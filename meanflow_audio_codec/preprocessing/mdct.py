@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex64, Float, Float32
 
-from meanflow_audio_codec.preprocessing.windows import window_values
+from meanflow_audio_codec.preprocessing.mdct_windows import window_values
 
 
 def num_frames(length: int, hop_length: int) -> int:
@@ -81,6 +81,25 @@ def mdct(
     lower = -(cosine * first + sine * mirrored)[..., ::-1]
     upper = sine * first - cosine * mirrored
     return _dct4(jnp.concatenate([_pad_axis(lower, 0, 1, -2), _pad_axis(upper, 1, 0, -2)], axis=-1))
+
+
+@partial(jax.jit, static_argnames=("hop_length", "window", "kbd_alpha"))
+def mdst(
+    signal: Float[Array, "*b samples"], hop_length: int, *, window: str = "sine", kbd_alpha: float = 4.0
+) -> Float32[Array, "*b frames bins"]:
+    """Modified discrete sine transform of the same frames: the quadrature part that `mdct` leaves out.
+
+    Turning a frame round in time turns the cosines of the MDCT into sines, up to the sign (-1)^(k + 1) of bin k
+    (equation 11).
+
+    Raises:
+        ValueError: as `mdct`.
+    """
+    missing = -signal.shape[-1] % hop_length
+    turned = jnp.flip(_pad_axis(signal.astype(jnp.float32), 0, missing, -1), -1)
+    frames = jnp.flip(mdct(turned, hop_length, window=window, kbd_alpha=kbd_alpha), -2)
+    sign = np.where(np.arange(hop_length) % 2 == 0, -1.0, 1.0).astype(np.float32)
+    return frames * _along_last(sign, frames.ndim)
 
 
 @partial(jax.jit, static_argnames=("length", "window", "kbd_alpha"))

@@ -28,8 +28,8 @@ class TokenNormalizer(Protocol):
         """Alphabet size of each side value of a token; empty if there is none."""
         ...
 
-    def loss_weight(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n c"]:
-        """How much each value counts in a loss; mean 1 over the channels of a token."""
+    def loss_weight(self, side: Int[Array, "*b n s"], *, by_gain: bool = True) -> Float[Array, "*b n c"]:
+        """How much each value counts in a loss, bands by their gains or all alike; mean 1 over a token's channels."""
         ...
 
     def normalize(self, tokens: Float[Array, "*b n c"]) -> tuple[Float[Array, "*b n c"], Int[Array, "*b n s"]]:
@@ -62,8 +62,9 @@ class ChannelNormalizer:
         """None."""
         return ()
 
-    def loss_weight(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n c"]:
-        """All channels count the same."""
+    def loss_weight(self, side: Int[Array, "*b n s"], *, by_gain: bool = True) -> Float[Array, "*b n c"]:
+        """All channels count the same: there are no bands."""
+        del by_gain
         return jnp.ones((*side.shape[:-1], len(self.mean)))
 
     def normalize(self, tokens: Float[Array, "*b n c"]) -> tuple[Float[Array, "*b n c"], Int[Array, "*b n s"]]:

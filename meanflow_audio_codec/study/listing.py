@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meanflow_audio_codec.configs.study import StudyCell
+from meanflow_audio_codec.study.cells import StudyCell
 from meanflow_audio_codec.study.compute import flops_per_step, num_parameters
 from meanflow_audio_codec.study.results import identity
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meanflow_audio_codec.configs.study import StudyCell
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.study.cells import StudyCell
 
 IDENTITY = ("preset", "task", "method", "architecture", "tokenization", "dataset", "name")
 PROVENANCE = (

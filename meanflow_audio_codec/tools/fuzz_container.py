@@ -93,7 +93,7 @@ def fuzz(codec: "Codec", trials: int, seed: int) -> dict:
 
 def _readers(codec: "Codec") -> dict[str, Callable[[bytes], None]]:
     from meanflow_audio_codec.codec.container import SeekableReader, StreamReader
-    from meanflow_audio_codec.codec.verification import verify_packets
+    from meanflow_audio_codec.codec.files.verification import verify_packets
 
     def info(data: bytes) -> None:
         StreamReader(io.BytesIO(data)).check_rest()

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.models.word_classifier import REFERENCE_FRAMES
+from meanflow_audio_codec.models.classifiers.word_classifier import REFERENCE_FRAMES
 
 LONGEST_SHIFT = 16.0  # frames
 

@@ -17,8 +17,8 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from meanflow_audio_codec.datasets.mnist import Mnist
-from meanflow_audio_codec.evaluators.classification import MNIST_CLASSIFIER, logits, write_classifier
-from meanflow_audio_codec.models.classifier import ClassifierConfig, DigitClassifier
+from meanflow_audio_codec.evaluators.classifiers.digit_classification import MNIST_CLASSIFIER, logits, write_classifier
+from meanflow_audio_codec.models.classifiers.digit_classifier import ClassifierConfig, DigitClassifier
 
 BATCH_SIZE = 256
 LARGEST_SHIFT = 2

@@ -16,10 +16,10 @@ import optax
 from flax import nnx
 from jaxtyping import Float, Int
 
-from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.data_directory import find_data_directory
-from meanflow_audio_codec.evaluators.classifier_weights import write_weights
-from meanflow_audio_codec.evaluators.word_classification import (
+from meanflow_audio_codec.evaluators.classifiers.classifier_weights import write_weights
+from meanflow_audio_codec.evaluators.classifiers.word_classification import (
     CLASS_NAMES,
     SAMPLE_RATE,
     WORD_CLASSIFIER,
@@ -27,7 +27,7 @@ from meanflow_audio_codec.evaluators.word_classification import (
     read_word_classifier,
     word_logits,
 )
-from meanflow_audio_codec.models.word_classifier import WordClassifier, WordClassifierConfig
+from meanflow_audio_codec.models.classifiers.word_classifier import WordClassifier, WordClassifierConfig
 from meanflow_audio_codec.preprocessing.resampling import resample
 from meanflow_audio_codec.tools.spectrogram_augmentation import augment
 

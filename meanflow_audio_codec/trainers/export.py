@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from meanflow_audio_codec.codec.block_envelope import BlockEnvelopeCoder
-from meanflow_audio_codec.codec.entropy import CodeCoder, PacketCoder
-from meanflow_audio_codec.codec.packet_encoder import BitRate, DetailChooser
+from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
+from meanflow_audio_codec.codec.entropy_coding.code_coder import CodeCoder
+from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
-from meanflow_audio_codec.codec.pretrained import PretrainedModel, save_pretrained
-from meanflow_audio_codec.codec.windows import WindowedNetworks
-from meanflow_audio_codec.datasets.audio_folder import AudioFolder
+from meanflow_audio_codec.codec.rate.bit_rate import BitRate
+from meanflow_audio_codec.codec.rate.digit_allocation import DetailChooser
+from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
+from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
+from meanflow_audio_codec.inference.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 from meanflow_audio_codec.trainers.experiment import Experiment

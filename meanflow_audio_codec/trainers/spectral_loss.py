@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from meanflow_audio_codec.evaluators.spectra import mel_filters
+from meanflow_audio_codec.preprocessing.mel import mel_filters
 
 # Magnitudes below this share of a full-scale sine count as this much: what is silent need not be matched.
 MAGNITUDE_FLOOR = 1e-5

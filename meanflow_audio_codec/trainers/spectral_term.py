@@ -5,11 +5,10 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.codec.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.configs.experiment import TrainingConfig
 from meanflow_audio_codec.models.codec_model import LocalCondition
-from meanflow_audio_codec.models.methods.base import Method, Tokens
-from meanflow_audio_codec.models.velocity import VelocityNet
+from meanflow_audio_codec.models.coefficient_decoding import coefficients_from_noise
+from meanflow_audio_codec.models.methods.base import Method, Tokens, VelocityFunction
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, Tokenizer
 from meanflow_audio_codec.trainers.spectral_loss import (
@@ -19,7 +18,7 @@ from meanflow_audio_codec.trainers.spectral_loss import (
 )
 
 # Of tokens as recorded, a decoder, the condition and the side information of their codes, and a key.
-SpectralTerm = Callable[[Tokens, VelocityNet, LocalCondition, Int[Array, "b n s"], PRNGKeyArray], Float[Array, ""]]
+SpectralTerm = Callable[[Tokens, VelocityFunction, LocalCondition, Int[Array, "b n s"], PRNGKeyArray], Float[Array, ""]]
 
 
 def make_spectral_term(
@@ -37,7 +36,7 @@ def make_spectral_term(
 
     def term(
         tokens: Tokens,
-        decoder: VelocityNet,
+        decoder: VelocityFunction,
         condition: LocalCondition,
         side: Int[Array, "b n s"],
         key: PRNGKeyArray,

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.configs.experiment import TrainingConfig
-from meanflow_audio_codec.models.bottleneck import code_entropy
+from meanflow_audio_codec.models.bottlenecks.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
@@ -106,7 +106,8 @@ def make_loss(
         conditioning = Conditioning(label=label, local=local)
         if not isinstance(method, Adversarial):
             if training.method_loss_weight > 0.0:
-                method_loss, method_metrics = method.loss(model.decoder, x, conditioning, weight, key)
+                method_weight = normalizer.loss_weight(side_indices, by_gain=training.method_error == "by-gain")
+                method_loss, method_metrics = method.loss(model.decoder, x, conditioning, method_weight, key)
                 loss = loss + training.method_loss_weight * method_loss
             else:
                 method_metrics = {"objective": jnp.zeros(())}
@@ -146,7 +147,7 @@ def _with_frozen(model: CodecModel, names: tuple[str, ...]) -> CodecModel:
         prior = jax.lax.stop_gradient(prior)
     if "decoder" in names:
         decoder = jax.lax.stop_gradient(decoder)
-    return CodecModel(encoder, bottleneck, prior, decoder, model.discriminator)
+    return CodecModel(encoder, bottleneck, prior, decoder, model.discriminator, model.harmonic_features)
 
 
 def make_train_step(

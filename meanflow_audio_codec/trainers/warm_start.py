@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from meanflow_audio_codec.codec.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.pretrained import load_pretrained, named_parameters, read_weights
 from meanflow_audio_codec.models.codec_model import CodecModel
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from meanflow_audio_codec.codec.container.files import SeekableFile
+from meanflow_audio_codec.codec.container.byte_files import SeekableFile
 from meanflow_audio_codec.codec.container.packet import Packet
 from meanflow_audio_codec.codec.container.stream_reader import StreamReader
 

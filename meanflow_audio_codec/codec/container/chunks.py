@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
-from meanflow_audio_codec.codec.container.files import ReadableFile, SeekableFile
+from meanflow_audio_codec.codec.container.byte_files import ReadableFile, SeekableFile
 
 PREAMBLE = b"MFC\x02"
 VERSION = PREAMBLE[3]

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Int
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
+from meanflow_audio_codec.codec.container.byte_files import SeekableFile
 from meanflow_audio_codec.codec.container.chunks import (
     CHUNK_CHECK_BYTES,
     HEADER,
@@ -15,7 +16,6 @@ from meanflow_audio_codec.codec.container.chunks import (
     read_chunk_head,
     read_preamble,
 )
-from meanflow_audio_codec.codec.container.files import SeekableFile
 from meanflow_audio_codec.codec.container.header import Header
 from meanflow_audio_codec.codec.container.packet import Packet
 from meanflow_audio_codec.codec.container.tags import tags_from_bytes

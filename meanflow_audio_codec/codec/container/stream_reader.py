@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
+from meanflow_audio_codec.codec.container.byte_files import ReadableFile
 from meanflow_audio_codec.codec.container.chunks import (
     END,
     HEADER,
@@ -15,7 +16,6 @@ from meanflow_audio_codec.codec.container.chunks import (
     read_chunk,
     read_preamble,
 )
-from meanflow_audio_codec.codec.container.files import ReadableFile
 from meanflow_audio_codec.codec.container.header import Header
 from meanflow_audio_codec.codec.container.packet import Packet, PacketOrder
 from meanflow_audio_codec.codec.container.tags import tags_from_bytes

@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from meanflow_audio_codec.codec.container.byte_files import WritableFile
 from meanflow_audio_codec.codec.container.chunks import END, HEADER, INDEX, PACKET, PREAMBLE, TAGS, encode_chunk
-from meanflow_audio_codec.codec.container.files import WritableFile
 from meanflow_audio_codec.codec.container.header import Header
 from meanflow_audio_codec.codec.container.packet import Packet, PacketOrder
 from meanflow_audio_codec.codec.container.tags import tags_to_bytes

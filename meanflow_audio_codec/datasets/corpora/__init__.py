@@ -6,7 +6,7 @@ A corpus is a module of this package that defines `corpus() -> Corpus`; its name
 from importlib import import_module
 from pkgutil import iter_modules
 
-from meanflow_audio_codec.datasets.corpus import Corpus
+from meanflow_audio_codec.datasets.downloads.corpus import Corpus
 from meanflow_audio_codec.errors import InputError
 
 

@@ -7,7 +7,7 @@ and TensorFlow Datasets both state them.
 
 from pathlib import PurePosixPath
 
-from meanflow_audio_codec.datasets.corpus import Archive, Corpus
+from meanflow_audio_codec.datasets.downloads.corpus import Archive, Corpus
 
 MIRRORS = ("https://www.openslr.org/resources/60/", "https://openslr.elda.org/resources/60/")
 LICENCE = "CC BY 4.0"

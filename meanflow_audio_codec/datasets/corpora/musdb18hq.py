@@ -10,7 +10,7 @@ validation. Size and MD5 as Zenodo publishes them.
 
 from pathlib import PurePosixPath
 
-from meanflow_audio_codec.datasets.corpus import Archive, Corpus
+from meanflow_audio_codec.datasets.downloads.corpus import Archive, Corpus
 
 LICENCE = "non-commercial, education and research only"
 ARCHIVE = Archive(

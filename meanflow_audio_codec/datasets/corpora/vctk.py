@@ -9,8 +9,8 @@ both state them.
 
 from pathlib import PurePosixPath
 
-from meanflow_audio_codec.datasets.audio_sources import split_of
-from meanflow_audio_codec.datasets.corpus import Archive, Corpus
+from meanflow_audio_codec.datasets.audio.audio_sources import split_of
+from meanflow_audio_codec.datasets.downloads.corpus import Archive, Corpus
 
 PART = "wav48_silence_trimmed"
 LICENCE = "CC BY 4.0"

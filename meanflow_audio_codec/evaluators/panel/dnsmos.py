@@ -1,7 +1,7 @@
 """DNSMOS: opinion scores by networks that hear one clip alone, those in the package speechmos (Microsoft, MIT).
 
 Only the networks are the package's: its own program imports librosa, 270 MB and 33 s at the first call for one mel
-spectrogram, and always runs both networks. `test_panel_dnsmos.py` holds this one to its figures.
+spectrogram, and always runs both networks. `test_panel_blind.py` holds this one to its figures.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from meanflow_audio_codec.evaluators.metric_errors import MissingPackageError
 from meanflow_audio_codec.evaluators.panel.sixteen_kilohertz import SAMPLE_RATE, at_16_khz
-from meanflow_audio_codec.evaluators.spectra import mel_filters
+from meanflow_audio_codec.preprocessing.mel import mel_filters
 
 # The networks hear 9.01 s at a time, once per second; a shorter clip is repeated until it is long enough.
 WINDOW_SAMPLES = int(9.01 * SAMPLE_RATE)

@@ -1,1 +1,1 @@
-"""Other codecs on the same clips, as reference points."""
+"""Other codecs on the same recordings: Opus and Lyra."""

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators.ogg import last_granule_position, opus_packets
+from meanflow_audio_codec.evaluators.peers.ogg import last_granule_position, opus_packets
 
 NPM_PACKAGE = "@wasm-audio-decoders/opus-ml"
 INSTALL = f"run npm install -g {NPM_PACKAGE}"

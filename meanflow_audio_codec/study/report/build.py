@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.study.report.document import Block, Commentary, Paragraph
 from meanflow_audio_codec.study.report.effects import Effects
-from meanflow_audio_codec.study.report.html_page import to_html
-from meanflow_audio_codec.study.report.markdown import to_markdown
+from meanflow_audio_codec.study.report.pages.document import Block, Commentary, Paragraph
+from meanflow_audio_codec.study.report.pages.html_page import to_html
+from meanflow_audio_codec.study.report.pages.markdown import to_markdown
 from meanflow_audio_codec.study.report.records import Results, read_results
 from meanflow_audio_codec.study.report.sections.ablations import ablations
 from meanflow_audio_codec.study.report.sections.answers import answers

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.configs.study import METHODS as CROSSED_METHODS
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators.training_seeds import effect, pooled_effect
+from meanflow_audio_codec.evaluators.statistics.training_seeds import effect, pooled_effect
+from meanflow_audio_codec.study.cells import METHODS as CROSSED_METHODS
 from meanflow_audio_codec.study.report.methods import look, title
 from meanflow_audio_codec.study.report.metrics import ITEM_ARRAYS, METRICS, Metric
 from meanflow_audio_codec.study.report.numbers import MINUS

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meanflow_audio_codec.configs.study import ARCHITECTURES, TOKENIZATIONS
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.study.cells import ARCHITECTURES, TOKENIZATIONS
 from meanflow_audio_codec.study.report.methods import METHODS, order
 from meanflow_audio_codec.study.results import IDENTITY, read_rows
 

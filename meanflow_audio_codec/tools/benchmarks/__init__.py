@@ -1,1 +1,1 @@
-"""Side-by-side timings; each prints one JSON line per case."""
+"""Programs that measure and print: each file's first lines say what, and by which command."""

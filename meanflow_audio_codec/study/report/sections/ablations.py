@@ -1,10 +1,10 @@
 """Ablations: variants of a method as differences to it."""
 
-from meanflow_audio_codec.study.report.document import Block, Blocks, Entry, Heading, Rows, Table, missing
 from meanflow_audio_codec.study.report.effects import LEGEND, Effects
 from meanflow_audio_codec.study.report.methods import base_method, group_title, title
 from meanflow_audio_codec.study.report.metrics import METRICS, dataset_title
 from meanflow_audio_codec.study.report.numbers import MINUS
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Entry, Heading, Rows, Table, missing
 from meanflow_audio_codec.study.report.records import Cell
 from meanflow_audio_codec.study.report.sections.differences import effect_entry
 from meanflow_audio_codec.study.report.sections.runs import TASKS

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from meanflow_audio_codec.study.report.document import Block, Blocks, Bullets, Heading, Paragraph
 from meanflow_audio_codec.study.report.effects import TOKENIZATION_COMPARISONS, Comparison, Effect, Effects
 from meanflow_audio_codec.study.report.methods import METHODS, base_method, group_title, title
 from meanflow_audio_codec.study.report.metrics import COUNTERPARTS, MAIN_DISTORTION, METRICS, PERCEPTION, dataset_title
 from meanflow_audio_codec.study.report.numbers import number
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Bullets, Heading, Paragraph
 from meanflow_audio_codec.study.report.records import Cell
 from meanflow_audio_codec.study.report.sections.differences import carried_over, effect_text
 

@@ -3,17 +3,6 @@
 import math
 from pathlib import Path
 
-from meanflow_audio_codec.study.report.document import (
-    Block,
-    Blocks,
-    Details,
-    Entry,
-    Heading,
-    Picture,
-    Rows,
-    Table,
-    missing,
-)
 from meanflow_audio_codec.study.report.effects import (
     ARCHITECTURE_COMPARISONS,
     COMPARISONS,
@@ -35,6 +24,17 @@ from meanflow_audio_codec.study.report.metrics import (
     dataset_title,
 )
 from meanflow_audio_codec.study.report.numbers import MINUS, NOTHING, interval_text
+from meanflow_audio_codec.study.report.pages.document import (
+    Block,
+    Blocks,
+    Details,
+    Entry,
+    Heading,
+    Picture,
+    Rows,
+    Table,
+    missing,
+)
 from meanflow_audio_codec.study.report.plots import Bar, effect_bars
 
 KINDS = (

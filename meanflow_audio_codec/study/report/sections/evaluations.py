@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from meanflow_audio_codec.study.report.document import Block, Blocks, Details, Heading, Picture, missing
 from meanflow_audio_codec.study.report.methods import group_title
 from meanflow_audio_codec.study.report.metrics import METRICS, dataset_title
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Details, Heading, Picture, missing
 from meanflow_audio_codec.study.report.plots import quality_curves
 from meanflow_audio_codec.study.report.records import Results
 from meanflow_audio_codec.study.report.sweeps import Curve, curve, swept_seeds

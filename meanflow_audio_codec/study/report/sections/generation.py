@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from meanflow_audio_codec.evaluators.figures import sample_grid, spectrogram_comparison
-from meanflow_audio_codec.study.report.document import Block, Blocks, Details, Gallery, Heading, Picture, missing
 from meanflow_audio_codec.study.report.methods import group_title, title
 from meanflow_audio_codec.study.report.metrics import dataset_title
-from meanflow_audio_codec.study.report.recordings import recordings
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Details, Gallery, Heading, Picture, missing
+from meanflow_audio_codec.study.report.pages.recordings import recordings
 from meanflow_audio_codec.study.report.records import Cell, Results
 from meanflow_audio_codec.study.report.sections.evaluations import setting_curves
 from meanflow_audio_codec.study.report.sections.samples import cut

@@ -2,11 +2,11 @@
 
 import math
 
-from meanflow_audio_codec.configs.study import LEARNING_RATE_FACTORS
-from meanflow_audio_codec.study.report.document import Block, Blocks, Entry, Heading, Rows, Table, missing
+from meanflow_audio_codec.study.cells import LEARNING_RATE_FACTORS
 from meanflow_audio_codec.study.report.methods import group_title, title
 from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, Metric, dataset_title
 from meanflow_audio_codec.study.report.numbers import NOTHING, TIMES, number, spread
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Entry, Heading, Rows, Table, missing
 from meanflow_audio_codec.study.report.records import Cell, Results
 
 USUAL = "codec"

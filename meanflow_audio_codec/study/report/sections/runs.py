@@ -1,9 +1,9 @@
 """What was run: preset, versions, counts, training time, and why runs are missing."""
 
-from meanflow_audio_codec.configs.study import PRESETS, StudyCell, all_cells
-from meanflow_audio_codec.study.report.document import Blocks, Entry, Heading, Paragraph, Rows, Table, entries
+from meanflow_audio_codec.study.cells import PRESETS, StudyCell, all_cells
 from meanflow_audio_codec.study.report.metrics import dataset_title
 from meanflow_audio_codec.study.report.numbers import NOTHING, TIMES, duration
+from meanflow_audio_codec.study.report.pages.document import Blocks, Entry, Heading, Paragraph, Rows, Table, entries
 from meanflow_audio_codec.study.report.records import STATUSES, Cell, Results
 
 TASKS = {

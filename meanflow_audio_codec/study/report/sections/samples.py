@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.evaluators.figures import write_figure
-from meanflow_audio_codec.evaluators.study_figures import image_comparison, spectrogram_panel
-from meanflow_audio_codec.study.report.document import Block, Blocks, Details, Heading, Picture, missing
 from meanflow_audio_codec.study.report.methods import group_title, title
 from meanflow_audio_codec.study.report.metrics import dataset_title
-from meanflow_audio_codec.study.report.recordings import recordings
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Details, Heading, Picture, missing
+from meanflow_audio_codec.study.report.pages.recordings import recordings
 from meanflow_audio_codec.study.report.records import Cell, Results
+from meanflow_audio_codec.study.report.sample_figures import image_comparison, spectrogram_panel
 
 NUM_IMAGES = 12
 NUM_SPECTROGRAMS = 2  # clips drawn

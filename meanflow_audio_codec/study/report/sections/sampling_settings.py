@@ -1,9 +1,9 @@
 """Every way in which trained generators were sampled, with what came of it."""
 
-from meanflow_audio_codec.study.report.document import Details, Entry, Rows, Table
 from meanflow_audio_codec.study.report.methods import title
 from meanflow_audio_codec.study.report.metrics import METRICS, PERCEPTION
 from meanflow_audio_codec.study.report.numbers import NOTHING, number
+from meanflow_audio_codec.study.report.pages.document import Details, Entry, Rows, Table
 from meanflow_audio_codec.study.report.records import Cell, Results, Setting
 from meanflow_audio_codec.study.report.sweeps import SETTINGS
 

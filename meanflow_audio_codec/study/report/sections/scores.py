@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from meanflow_audio_codec.study.report.document import (
+from meanflow_audio_codec.study.report.methods import group_title, look, title
+from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, Metric, dataset_title
+from meanflow_audio_codec.study.report.numbers import NOTHING, number, spread
+from meanflow_audio_codec.study.report.pages.document import (
     Block,
     Blocks,
     Entry,
@@ -12,9 +15,6 @@ from meanflow_audio_codec.study.report.document import (
     Table,
     missing,
 )
-from meanflow_audio_codec.study.report.methods import group_title, look, title
-from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, Metric, dataset_title
-from meanflow_audio_codec.study.report.numbers import NOTHING, number, spread
 from meanflow_audio_codec.study.report.plots import score_overview
 from meanflow_audio_codec.study.report.records import Cell, Results
 from meanflow_audio_codec.study.report.sections.runs import cell_of, listed_cells

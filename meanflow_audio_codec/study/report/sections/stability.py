@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from meanflow_audio_codec.evaluators.training_seeds import stability as measure
-from meanflow_audio_codec.study.report.document import Block, Blocks, Entry, Heading, Rows, Table, missing
+from meanflow_audio_codec.evaluators.statistics.training_seeds import stability as measure
 from meanflow_audio_codec.study.report.methods import group_title, title
 from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, dataset_title
 from meanflow_audio_codec.study.report.numbers import NOTHING
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Entry, Heading, Rows, Table, missing
 from meanflow_audio_codec.study.report.records import Cell, Results, Run
 
 CAPTION = "Diverged: seeds of those that ran. Spread: standard deviation over seeds as a share of the mean."

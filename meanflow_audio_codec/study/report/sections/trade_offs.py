@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from meanflow_audio_codec.study.report.document import Block, Blocks, Heading, Paragraph, Picture, missing
 from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, dataset_title
+from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Heading, Paragraph, Picture, missing
 from meanflow_audio_codec.study.report.plots import Group, Point, Rate, trade_off
 from meanflow_audio_codec.study.report.records import Results
 from meanflow_audio_codec.study.report.sweeps import curve

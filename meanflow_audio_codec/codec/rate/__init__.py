@@ -1,0 +1,1 @@
+"""What a bit rate allows: which frames keep how many digits."""

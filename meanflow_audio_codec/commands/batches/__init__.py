@@ -1,0 +1,1 @@
+"""Many files in one command: several processes, what is kept, skipped, refused and reported."""

@@ -1,0 +1,1 @@
+"""Recordings: reading, writing, folders of them, and packs for quick access."""

@@ -1,0 +1,1 @@
+"""From published archives to a folder with a manifest: downloads, checksums, unpacking."""

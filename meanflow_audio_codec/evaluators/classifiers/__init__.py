@@ -1,0 +1,1 @@
+"""What the package's classifiers hear and see: the features and labels of the study's metrics."""

@@ -1,0 +1,1 @@
+"""Distances between sets of features: Frechet and kernel distance, precision and recall."""

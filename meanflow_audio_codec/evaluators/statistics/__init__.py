@@ -1,0 +1,1 @@
+"""How sure a figure is: the bootstrap, and intervals over training seeds."""

@@ -1,0 +1,1 @@
+"""Latents to codes and back: FSQ, residual FSQ and RVQ."""

@@ -1,0 +1,1 @@
+"""Classifiers of digits and of spoken words, for evaluation only."""

@@ -1,0 +1,70 @@
+"""From integers and noise to MDCT coefficients: what decoding is, wherever the frames come from."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
+from meanflow_audio_codec.models.conditioning import Conditioning
+from meanflow_audio_codec.models.methods.base import Method, VelocityFunction
+from meanflow_audio_codec.models.methods.sampling import sample
+from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+
+
+def decode_coefficients(
+    method: Method,
+    normalizer: TokenNormalizer,
+    model: CodecModel,
+    side: Int[Array, "b n s"],
+    codes: Int[Array, "b n q"],
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames by their side information and codes, from unit noise."""
+    num_kept = normalizer.num_digits(side) if isinstance(normalizer, BlockGainShapeNormalizer) else None
+    condition = model.condition_of_codes(codes, normalizer.features(side), num_kept)
+    return coefficients_from_noise(
+        method,
+        normalizer,
+        model.decoder,
+        condition,
+        side,
+        noise,
+        num_steps=num_steps,
+        temperature=temperature,
+    )
+
+
+def coefficients_from_noise(
+    method: Method,
+    normalizer: TokenNormalizer,
+    decoder: VelocityFunction,
+    condition: LocalCondition,
+    side: Int[Array, "b n s"],
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames by the decoder's condition and their side information, from unit noise."""
+    blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
+    temperature = jnp.asarray(temperature, jnp.float32)
+    if blocks is not None:
+        noise = noise * blocks.relative_temperature(temperature)
+        if blocks.config.uncertainty_exponent > 0.0 and condition.prediction is not None:
+            noise = noise * blocks.relative_noise(condition.prediction.variance, condition.prediction.mean_square)
+    tokens = sample(
+        method,
+        decoder,
+        noise,
+        Conditioning(local=condition.features),
+        num_steps=num_steps,
+        temperature=temperature,
+    )
+    if condition.prediction is not None:
+        tokens = condition.prediction.restore(tokens)
+        if blocks is not None:
+            tokens = blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
+    return normalizer.denormalize(tokens, side)

@@ -1,0 +1,1 @@
+"""The report's document and its two writers, Markdown and HTML."""

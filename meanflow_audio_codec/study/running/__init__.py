@@ -1,0 +1,1 @@
+"""Cells of the study on several processes."""

@@ -1,0 +1,1 @@
+"""What training and decoding could be otherwise, and what that would score."""

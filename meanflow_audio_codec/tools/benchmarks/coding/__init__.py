@@ -1,0 +1,1 @@
+"""Bits: where they go, and what else could be had for them."""

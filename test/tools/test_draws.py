@@ -1,0 +1,48 @@
+"""The benchmarks of what is drawn: how much draws differ, and that losses are compared by nothing else."""
+
+import pytest
+from fixtures.golden_files import speech_signal
+from fixtures.tiny_models import scalable_codec
+
+from meanflow_audio_codec.configs.recipes import recipe
+from meanflow_audio_codec.datasets.synthetic import SyntheticAudio
+from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.tools.benchmarks.ablations import decoder_losses
+from meanflow_audio_codec.tools.benchmarks.ablations.draws import _decoding, chosen_clips, coded, draw_row, format_row
+
+
+def test_draws_differ_with_the_temperature_and_not_without() -> None:
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    codec = scalable_codec()
+    recordings = coded(codec, [speech_signal()], 16_000, 1.2)
+    still, half, full = (draw_row(codec, recordings, 1, temperature) for temperature in (0.0, 0.5, 1.0))
+    assert still.difference_db < -60.0 < half.difference_db < full.difference_db
+    assert format_row(still).count("|") == format_row(full).count("|") == 9
+    assert "| 0 | not |" in format_row(still)
+
+
+@pytest.mark.parametrize("text", ["1", "0:1", "1:3", "x:1", "1:y"])
+def test_a_decoding_is_evaluations_and_temperature(text: str) -> None:
+    assert _decoding("4:0.5") == (4, 0.5)
+    with pytest.raises(InputError, match=text):
+        _decoding(text)
+
+
+def test_models_of_no_recordings_have_none_to_decode() -> None:
+    with pytest.raises(InputError, match="not trained on recordings"):
+        chosen_clips(SyntheticAudio(sample_rate=16_000, crop_samples=64, batch_size=1), 2)
+
+
+def test_decoders_are_compared_by_their_losses_alone() -> None:
+    base = recipe("speech-16k")
+    configs = [decoder_losses.experiment_config(base, losses, 10, 2) for losses in decoder_losses.LOSSES.values()]
+    terms = {"method_loss_weight", "spectral_loss_weight", "spectral_repulsion", "spectral_temperatures"}
+    others = [config.training.model_dump(exclude={*terms, "spectral_bin_weight"}) for config in configs]
+    assert all(other == others[0] for other in others)
+    assert all(config.training.frozen_networks == ("encoder", "prior") for config in configs)
+    kinds = [
+        (each.method_loss_weight > 0.0, each.spectral_loss_weight > 0.0, each.spectral_repulsion > 0.0)
+        for each in (config.training for config in configs)
+    ]
+    assert len(set(kinds)) == len(kinds) == 5
