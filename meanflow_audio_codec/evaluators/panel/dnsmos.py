@@ -1,7 +1,7 @@
 """DNSMOS: opinion scores by networks that hear one clip alone, those in the package speechmos (Microsoft, MIT).
 
 Only the networks are the package's: its own program imports librosa, 270 MB and 33 s at the first call for one mel
-spectrogram, and always runs both networks. `test_panel_blind.py` holds this one to its figures.
+spectrogram, and always runs both networks. `test/evaluators/panel` holds this one to its figures.
 """
 
 import importlib
