@@ -10,6 +10,7 @@ from meanflow_audio_codec.commands.shared_arguments import (
     add_bitrate,
     add_force,
     add_json,
+    add_metrics,
     add_model,
     check_output,
     write_bytes,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from meanflow_audio_codec.codec.codec import Codec
+    from meanflow_audio_codec.evaluators.metric_marks import MetricMarks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-steps", type=int, default=1, help="network evaluations (default 1)")
     parser.add_argument("--temperature", type=float, help="of the first decoding (default: the model's)")
     parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
+    add_metrics(parser)
     add_force(parser)
     add_json(parser)
 
@@ -55,14 +58,22 @@ def run(arguments: argparse.Namespace) -> int:
     check_decoding_options(num_steps=arguments.num_steps, temperature=arguments.temperature, seed=arguments.seed)
 
     from meanflow_audio_codec.codec.codec import Codec
+    from meanflow_audio_codec.evaluators.clip_scores import check_metrics
+    from meanflow_audio_codec.evaluators.metric_marks import explain_marks, metric_marks
+    from meanflow_audio_codec.inference.pretrained import load_pretrained
 
-    codec = Codec.from_pretrained(arguments.model)
-    reports = [_run_one(codec, name, *recordings[name], arguments) for name in recordings]
+    metrics = check_metrics(arguments.metrics.split(","))
+    pretrained = load_pretrained(arguments.model)
+    codec = Codec(pretrained)
+    marks = metric_marks(pretrained.name, pretrained.config, pretrained.chosen_by)
+    reports = [_run_one(codec, name, *recordings[name], metrics, arguments) for name in recordings]
     if arguments.json:
         print(json.dumps(reports))
     else:
         for report in reports:
-            _show(report)
+            _show(report, marks)
+        for remark in explain_marks([marks], list(metrics)):
+            print(remark)
     return 0
 
 
@@ -86,10 +97,15 @@ def _make_folder(folder: Path) -> None:
 
 
 def _run_one(
-    codec: "Codec", name: str, audio: "np.ndarray", sample_rate: int, arguments: argparse.Namespace
+    codec: "Codec",
+    name: str,
+    audio: "np.ndarray",
+    sample_rate: int,
+    metrics: tuple[str, ...],
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     from meanflow_audio_codec.datasets.audio.audio_files import write_audio
-    from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clip
+    from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clip
     from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
 
     outputs = _outputs(arguments.output_dir, name)
@@ -133,19 +149,22 @@ def _run_one(
         "not_installed": [],
         "files": {kind: str(path) for kind, path in outputs.items()},
     }
-    for title, sound in titles.items():
-        scores = score_clip(ClipPair(name, audio.mean(axis=0), sound.mean(axis=0), sample_rate))
+    of_original = tuple(metric for metric in metrics if METRICS[metric].of_original)
+    for title, sound in (({"original": audio} if of_original else {}) | titles).items():
+        chosen = of_original if title == "original" else metrics
+        scores = score_clip(ClipPair(name, audio.mean(axis=0), sound.mean(axis=0), sample_rate), chosen)
         report["scores"][title] = scores.scores
         report["not_installed"] = list(scores.missing)
     write_bytes(outputs["scores"], (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: dict[str, Any], marks: "MetricMarks") -> None:
     from rich.console import Console
     from rich.table import Table
 
     from meanflow_audio_codec.evaluators.clip_scores import METRICS
+    from meanflow_audio_codec.evaluators.metric_packages import how_to_install
 
     console = Console()
     console.print(
@@ -157,12 +176,18 @@ def _show(report: dict[str, Any]) -> None:
         f"encode {report['encode_times_real_time']:.0f} x real time, "
         f"decode {report['decode_times_real_time']:.0f} x real time (warm)"
     )
-    metrics = list(next(iter(report["scores"].values())))
-    table = Table("decoded with", *(METRICS[metric].heading for metric in metrics))
+    metrics = list(list(report["scores"].values())[-1])
+    table = Table("decoded with", *(f"{METRICS[metric].heading} {marks.of(metric)}".strip() for metric in metrics))
     for title, scores in report["scores"].items():
-        table.add_row(title, *("not defined" if scores[m] is None else f"{scores[m]:.3f}" for m in metrics))
+        # The original has a score of its own in some metrics only.
+        values = (
+            "" if m not in scores else "not defined" if scores[m] is None else f"{scores[m]:.3f}" for m in metrics
+        )
+        table.add_row(title, *values)
     console.print(table)
-    if report["not_installed"]:
-        console.print(f"not installed, so not computed: {', '.join(report['not_installed'])} (extra `metrics`)")
+    for metric in report["not_installed"]:
+        console.print(
+            f"{metric} was not computed, its package is not installed: {how_to_install(metric)}", markup=False
+        )
     for kind, path in report["files"].items():
         console.print(f"{kind}: {path}", soft_wrap=True)

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from meanflow_audio_codec.commands.shared_arguments import add_json, add_model
+from meanflow_audio_codec.commands.shared_arguments import add_json, add_metrics, add_model
 from meanflow_audio_codec.errors import InputError
 
 
@@ -25,9 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, nargs="+", help="one row each (default: the model's, and 0)")
     parser.add_argument("--opus", type=float, nargs="+", default=[], metavar="KBPS", help="Opus on the same recordings")
     parser.add_argument(
+        "--opus-decoder",
+        nargs="+",
+        default=[],
+        choices=("none", "lace", "nolace"),
+        help="decode Opus by libopus 1.5 with this enhancement instead of opusdec, one row each; for speech",
+    )
+    parser.add_argument(
         "--lyra", type=float, nargs="+", default=[], metavar="KBPS", help="Lyra V2, from the folder that LYRA_DIR names"
     )
-    parser.add_argument("--metrics", default="si_sdr,lsd,mel,estoi,pesq", help="comma-separated")
+    add_metrics(parser)
+    parser.add_argument(
+        "--slow-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="slow metrics on every N-th recording only (default: all)",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes that compute metrics")
     parser.add_argument("--samples", type=int, default=5_000, help="samples of a generative model (labels in turn)")
     parser.add_argument("--guidance-scale", type=float, help="of a generative model (default: the model's)")
@@ -56,14 +70,27 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     from meanflow_audio_codec.codec.codec import Codec
     from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
     from meanflow_audio_codec.evaluators.clip_scores import check_metrics
-    from meanflow_audio_codec.evaluators.codec_evaluation import Setting, evaluate_codec, evaluate_lyra, evaluate_opus
+    from meanflow_audio_codec.evaluators.codec_evaluation import (
+        Scoring,
+        Setting,
+        evaluate_codec,
+        evaluate_lyra,
+        evaluate_opus,
+        evaluate_original,
+    )
+    from meanflow_audio_codec.evaluators.metric_marks import metric_marks
     from meanflow_audio_codec.evaluators.peers.lyra import find_lyra
     from meanflow_audio_codec.evaluators.peers.opus import find_opus_tools
+    from meanflow_audio_codec.evaluators.peers.opus_decoder import OpusDecoder, find_opus_decoder
     from meanflow_audio_codec.evaluators.score_table import format_markdown, format_table, to_json
 
-    metrics = check_metrics(arguments.metrics.split(","))
+    scoring = Scoring(check_metrics(arguments.metrics.split(",")), arguments.jobs, arguments.slow_every)
+    if arguments.opus_decoder and not arguments.opus:
+        raise InputError("--opus-decoder decodes what --opus encodes: give --opus KBPS, too")
     if arguments.opus:
         find_opus_tools()  # told before the long work
+    if arguments.opus_decoder:
+        find_opus_decoder()
     if arguments.lyra:
         find_lyra()
     codec = Codec(pretrained)
@@ -71,19 +98,21 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
     temperatures = arguments.temperature or sorted({codec.default_temperature, 0.0}, reverse=True)
     step_counts = arguments.num_steps or [pretrained.method.default_num_steps]
     settings = tuple(Setting(steps, value) for value in temperatures for steps in step_counts)
-    systems = []
+    systems = evaluate_original(clips, codec.sample_rate, scoring)
     for bitrate in arguments.bitrate or [None]:
         systems += evaluate_codec(
             codec,
             clips,
             settings,
-            metrics,
+            scoring,
             bitrate=bitrate,
             frames_per_packet=FRAMES_PER_PACKET if arguments.frames_per_packet is None else arguments.frames_per_packet,
-            jobs=arguments.jobs,
+            marks=metric_marks(pretrained.name, pretrained.config, pretrained.chosen_by),
         )
-    systems += [evaluate_opus(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.opus]
-    systems += [evaluate_lyra(clips, codec.sample_rate, rate, metrics, jobs=arguments.jobs) for rate in arguments.lyra]
+    decoders = [OpusDecoder(name) for name in arguments.opus_decoder] or [None]
+    for rate in arguments.opus:
+        systems += [evaluate_opus(clips, codec.sample_rate, rate, scoring, decoder=decoder) for decoder in decoders]
+    systems += [evaluate_lyra(clips, codec.sample_rate, rate, scoring) for rate in arguments.lyra]
     if arguments.json:
         print(json.dumps(to_json(systems)))
     elif sys.stdout.isatty():
@@ -94,11 +123,12 @@ def _evaluate_codec(arguments: argparse.Namespace, pretrained) -> int:
 
 
 def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
-    """The recordings to score: mono, at the model's rate."""
+    """The recordings to score: mono, at the model's rate, with the manifest's transcripts."""
     from meanflow_audio_codec.configs.data import AudioFolderConfig
     from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
     from meanflow_audio_codec.datasets.audio.audio_sources import parse_conditions
     from meanflow_audio_codec.datasets.data_directory import find_data_directory
+    from meanflow_audio_codec.evaluators.codec_evaluation import Clip
 
     if arguments.folder is not None:
         folders = (arguments.folder,)
@@ -115,7 +145,7 @@ def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
         split=arguments.split,
         where=parse_conditions(arguments.only),
     )
-    clips = [(name, samples) for name, samples, _ in data.clips()]
+    clips = [Clip(name, samples, row.get("transcript", "")) for name, samples, row in data.clips()]
     if arguments.limit is not None:
         if arguments.limit < 1:
             raise InputError(f"--limit must be at least 1, not {arguments.limit}")

@@ -39,6 +39,16 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
 
 
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """--metrics."""
+    parser.add_argument(
+        "--metrics",
+        default="si_sdr,lsd,mel,estoi,pesq",
+        metavar="LIST",
+        help="comma-separated; an unknown one lists all",
+    )
+
+
 def add_force(parser: argparse.ArgumentParser) -> None:
     """--force."""
     parser.add_argument("--force", action="store_true", help="overwrite existing output")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipScores
+from meanflow_audio_codec.evaluators.metric_marks import MetricMarks, explain_marks
+from meanflow_audio_codec.evaluators.metric_packages import how_to_install
 from meanflow_audio_codec.evaluators.statistics.bootstrap import Interval, bootstrap_interval
 
 if TYPE_CHECKING:
@@ -17,11 +19,16 @@ SEED = 0
 
 @dataclass(frozen=True)
 class SystemScores:
-    """One codec at one setting: its name, its real rate in bit/s where there is one, and the scores of every clip."""
+    """One codec at one setting: its name, its real rate in bit/s where there is one, and the scores of every clip.
+
+    `marks` says which metrics took part in making it. Slow metrics may have been computed on every n-th clip only.
+    """
 
     name: str
     bits_per_second: float | None
     clips: tuple[ClipScores, ...]
+    marks: MetricMarks | None = None
+    slow_every: int = 1
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -73,6 +80,9 @@ def to_json(systems: list[SystemScores]) -> list[dict[str, Any]]:
             "bits_per_second": system.bits_per_second,
             "mean": {metric: _interval_to_json(system, metric) for metric in system.metrics},
             "missing": list(system.missing),
+            "slow_every": system.slow_every,
+            "trained_on": sorted(system.marks.trained_on) if system.marks else [],
+            "chosen_by": None if not system.marks or system.marks.chosen_by is None else sorted(system.marks.chosen_by),
             "clips": [asdict(clip) for clip in system.clips],
         }
         for system in systems
@@ -92,30 +102,57 @@ def _cells(systems: list[SystemScores]) -> tuple[list[str], list[list[str]]]:
     for system in systems:
         rate = "" if system.bits_per_second is None else f"{system.bits_per_second / 1000:.2f}"
         row = [system.name, rate, str(len(system.clips))]
-        rows.append(row + [_format_interval(system.interval(metric)) for metric in metrics])
+        rows.append(row + [_format_value(system, metric) for metric in metrics])
     return headings, rows
 
 
-def _format_interval(interval: Interval | None) -> str:
+def _format_value(system: SystemScores, metric: str) -> str:
+    interval = system.interval(metric)
     if interval is None:
         return ""
+    mark = f" {system.marks.of(metric)}" if system.marks and system.marks.of(metric) else ""
     if math.isnan(interval.low):
-        return f"{interval.mean:.3f}"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+        return f"{interval.mean:.3f}{mark}"
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]{mark}"
 
 
 def _remarks(systems: list[SystemScores]) -> list[str]:
+    metrics = _metrics(systems)
+    remarks = explain_marks([system.marks for system in systems if system.marks], metrics)
     missing = [metric for metric in METRICS if any(metric in system.missing for system in systems)]
-    remarks = [f"{METRICS[metric].heading}: not computed, its package is not installed." for metric in missing]
+    remarks += [
+        f"{METRICS[metric].heading}: not computed, its package is not installed ({how_to_install(metric)})."
+        for metric in missing
+    ]
+    remarks += _which_clips(systems[0], [metric for metric in metrics if METRICS[metric].slow]) if systems else []
     for system in systems:
         for metric in system.metrics:
-            left_out = len(system.clips) - len(system.values(metric))
+            left_out = sum(
+                value is None for clip in system.clips for name, value in clip.scores.items() if name == metric
+            )
             if left_out:
                 reasons = sorted({clip.reasons[metric] for clip in system.clips if metric in clip.reasons})
                 remarks.append(
                     f"{system.name}, {METRICS[metric].heading}: {left_out} of {len(system.clips)} clips left out"
                     f" ({'; '.join(reasons)})."
                 )
+    return remarks
+
+
+def _which_clips(system: SystemScores, slow: list[str]) -> list[str]:
+    """On which clips slow metrics were computed, and what the words of a clip were compared with."""
+    remarks = []
+    if system.slow_every > 1 and slow:
+        names = ", ".join(METRICS[metric].heading for metric in slow)
+        count = len(system.clips[:: system.slow_every])
+        remarks.append(f"{names}: on {count} of {len(system.clips)} clips, one in {system.slow_every}.")
+    if "word_error_rate" in slow:
+        scored = system.clips[:: system.slow_every]
+        transcribed = sum(clip.has_transcript for clip in scored)
+        remarks.append(
+            f"{METRICS['word_error_rate'].heading}: against the transcript of {transcribed} clips, against what is "
+            f"recognised in the original of {len(scored) - transcribed}."
+        )
     return remarks
 
 

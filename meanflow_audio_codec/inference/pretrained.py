@@ -38,6 +38,8 @@ class Description(Config):
     signal_shape: tuple[PositiveInt, ...]
     sample_rate: PositiveInt | None
     normalizer: dict[str, list[float]]
+    # Metrics that settings or weights were chosen by, as `evaluate --metrics` calls them; written by hand.
+    chosen_by: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class PretrainedModel:
     model: CodecModel
     entropy: Mapping[str, np.ndarray]
     weights_hash: bytes
+    # Metrics that it was chosen by; None where its config.json does not say.
+    chosen_by: tuple[str, ...] | None = None
 
 
 def built_in_models() -> list[str]:
@@ -138,6 +142,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         model=_with_weights(skeleton, weights, folder),
         entropy=entropy,
         weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _decoding(described)),
+        chosen_by=described.chosen_by,
     )
 
 

@@ -93,6 +93,8 @@ BAD = {
     "evaluate on no data": (f"evaluate --model {CODEC} --data-dir no", "no .from --data-dir. is not a folder"),
     "evaluate in 0 steps": (f"evaluate --model {CODEC} --num-steps 1 0", "steps must lie in 1"),
     "evaluate too hot": (f"evaluate --model {CODEC} --temperature 1 3", "temperature must lie in 0 ... 2"),
+    "evaluate a decoder of nothing": (f"evaluate --model {CODEC} --opus-decoder lace", "give --opus KBPS"),
+    "demo of an odd metric": (f"demo --model {CODEC} --metrics beauty", "unknown metric beauty"),
     "evaluate an odd metric": (f"evaluate --model {CODEC} --metrics beauty", "unknown metric beauty"),
     "list no data": ("data --data-dir no", "no .from --data-dir. is not a folder"),
     "sample an unknown label": (f"sample out.png --model {GENERATOR} --label 10", "--label must lie in 0 ... 9"),

@@ -8,10 +8,10 @@ from meanflow_audio_codec.evaluators.audio import perceptual
 from meanflow_audio_codec.evaluators.audio.perceptual import (
     MissingPackageError,
     NotMeasurableError,
-    available,
     estoi,
     pesq_wideband,
 )
+from meanflow_audio_codec.evaluators.metric_packages import available
 
 SPEECH = example_recording(16_000)[: 2 * 16_000]
 NOISE = np.random.default_rng(0).standard_normal(len(SPEECH)).astype(np.float32)

@@ -25,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from meanflow_audio_codec import Codec
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.evaluators.clip_scores import METRICS
 from meanflow_audio_codec.inference import pretrained
 from meanflow_audio_codec.inference.pretrained import built_in_models, load_pretrained, save_pretrained, weights_hash
 
@@ -47,6 +48,23 @@ def test_weights_come_back_rounded_to_half_precision(tmp_path, kind):
     for ours, original in zip(weights_of(loaded.model), weights_of(model), strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_array_equal(ours, original.astype(np.float16))
+
+
+def test_what_a_model_was_chosen_by_is_read_and_changes_no_file(tmp_path):
+    folder = shutil.copytree(codec_folder(), tmp_path / "model")
+    assert load_pretrained(folder).chosen_by is None
+    described = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(described | {"chosen_by": ["mel", "pesq"]}))
+    chosen = load_pretrained(folder)
+    assert chosen.chosen_by == ("mel", "pesq")
+    assert chosen.weights_hash == tiny_codec()._pretrained.weights_hash
+
+
+@pytest.mark.parametrize("name", built_in_models())
+def test_built_in_models_state_what_they_were_chosen_by(name):
+    chosen_by = load_pretrained(name).chosen_by
+    assert chosen_by is not None
+    assert set(chosen_by) <= set(METRICS)
 
 
 def test_saving_what_was_loaded_changes_nothing(tmp_path):

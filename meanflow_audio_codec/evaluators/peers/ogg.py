@@ -1,4 +1,4 @@
-"""Packets of an Ogg file (RFC 3533), to count what a codec sent without its container."""
+"""Packets of an Ogg file (RFC 3533): what a codec sent, without its container."""
 
 from meanflow_audio_codec.errors import InputError
 
@@ -7,8 +7,8 @@ HEADER_BYTES = 27
 LAST_PAGE = 0x04
 
 
-def packet_sizes(content: bytes) -> list[int]:
-    """Bytes of every packet of the single logical stream in `content`, header packets included.
+def read_packets(content: bytes) -> list[bytes]:
+    """Every packet of the single logical stream in `content`, header packets included.
 
     A page is 27 bytes of header, a table of segment sizes, and the segments; a packet ends at its first segment below
     255 bytes and may go on over pages.
@@ -16,8 +16,8 @@ def packet_sizes(content: bytes) -> list[int]:
     Raises:
         InputError: the content is not Ogg, is cut short, or holds several streams.
     """
-    sizes: list[int] = []
-    position, current, serial, flags = 0, 0, None, 0
+    packets: list[bytes] = []
+    position, current, serial, flags = 0, bytearray(), None, 0
     while position < len(content):
         header = content[position : position + HEADER_BYTES]
         if len(header) < HEADER_BYTES or header[:4] != CAPTURE_PATTERN:
@@ -27,26 +27,42 @@ def packet_sizes(content: bytes) -> list[int]:
             raise InputError(f"a second stream begins at byte {position}: give an Ogg file with one stream")
         serial = header[14:18]
         table = content[position + HEADER_BYTES : position + HEADER_BYTES + header[26]]
-        position += HEADER_BYTES + header[26] + sum(table)
-        if len(table) < header[26] or position > len(content):
+        position += HEADER_BYTES + header[26]
+        if len(table) < header[26] or position + sum(table) > len(content):
             raise InputError(f"the Ogg file is cut short after {len(content)} bytes")
         for segment in table:
-            current += segment
+            current += content[position : position + segment]
+            position += segment
             if segment < 255:
-                sizes.append(current)
-                current = 0
+                packets.append(bytes(current))
+                current.clear()
     if current or not flags & LAST_PAGE:
         raise InputError(f"the Ogg file is cut short after {len(content)} bytes")
-    return sizes
+    return packets
 
 
-def opus_payload_bytes(content: bytes) -> int:
-    """Bytes of the audio packets of an Ogg Opus file: all but the two header packets (RFC 7845, section 3).
+def opus_packets(content: bytes) -> tuple[bytes, list[bytes]]:
+    """The identification header and the audio packets: all but the two header packets (RFC 7845, section 3).
 
     Raises:
         InputError: the content is not a complete Ogg Opus file.
     """
-    sizes = packet_sizes(content)
-    if len(sizes) < 2 or b"OpusHead" not in content[: HEADER_BYTES + 255 + 8]:
+    packets = read_packets(content)
+    if len(packets) < 2 or not packets[0].startswith(b"OpusHead"):
         raise InputError("the Ogg file has no Opus headers: give an Opus file")
-    return sum(sizes[2:])
+    return packets[0], packets[2:]
+
+
+def opus_payload_bytes(content: bytes) -> int:
+    """Bytes of the audio packets of an Ogg Opus file.
+
+    Raises:
+        InputError: the content is not a complete Ogg Opus file.
+    """
+    return sum(len(packet) for packet in opus_packets(content)[1])
+
+
+def last_granule_position(content: bytes) -> int:
+    """The granule position of the last page: for Opus the number of samples at 48 kHz, those to skip included."""
+    page = content.rindex(CAPTURE_PATTERN)
+    return int.from_bytes(content[page + 6 : page + 14], "little", signed=True)

@@ -18,6 +18,7 @@ from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.data_directory import find_data_directory
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import ClipPair, check_metrics, score_clips
+from meanflow_audio_codec.evaluators.metric_marks import metric_marks
 from meanflow_audio_codec.evaluators.score_table import SystemScores, format_markdown
 from meanflow_audio_codec.inference.pretrained import load_pretrained
 from meanflow_audio_codec.study.scoring.segment_codec import SegmentCodec, fit_side_coder
@@ -70,7 +71,8 @@ def _rows(
             for index, (one, other) in enumerate(zip(signals, decoded, strict=True))
         ]
         title = f"{pretrained.config.method.kind}, {evaluations} evaluation{'s' if evaluations > 1 else ''}"
-        yield SystemScores(title, bits_per_second, tuple(score_clips(pairs, metrics)))
+        marks = metric_marks(folder, pretrained.config, pretrained.chosen_by)
+        yield SystemScores(title, bits_per_second, tuple(score_clips(pairs, metrics)), marks)
 
 
 def _excerpts(

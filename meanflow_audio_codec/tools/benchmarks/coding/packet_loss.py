@@ -18,11 +18,13 @@ from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.packets import StreamPacket
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
-from meanflow_audio_codec.evaluators.clip_scores import ClipPair, score_clips
-from meanflow_audio_codec.evaluators.score_table import SystemScores, format_markdown
+from meanflow_audio_codec.evaluators.clip_scores import ClipPair, check_metrics
+from meanflow_audio_codec.evaluators.codec_evaluation import Clip, Scoring, evaluate_original
+from meanflow_audio_codec.evaluators.metric_marks import metric_marks
+from meanflow_audio_codec.evaluators.score_table import format_markdown
+from meanflow_audio_codec.inference.pretrained import load_pretrained
 from meanflow_audio_codec.tools.benchmarks.coding.lost_packets import burst_losses, random_losses
 
-Clip = tuple[str, np.ndarray]
 # A gap that fades at once is silent.
 SILENCE = Concealment(fade_db=1_000.0, repeat=0)
 # Packets of the rows of the first table, in those of a live stream.
@@ -65,7 +67,10 @@ def main() -> None:
     parser.add_argument("--metrics", nargs="+", default=["mel", "estoi", "pesq"])
     parser.add_argument("--split", default="test")
     arguments = parser.parse_args()
-    codec = Codec.from_pretrained(arguments.model)
+    scoring = Scoring(check_metrics(arguments.metrics))
+    pretrained = load_pretrained(arguments.model)
+    codec = Codec(pretrained)
+    marks = metric_marks(pretrained.name, pretrained.config, pretrained.chosen_by)
     clips = _clips(codec, arguments.folder, arguments.split, arguments.limit)
     live = codec.stream_frames_per_packet
     lengths = [factor * live for factor in LENGTHS] if arguments.packet_frames is None else arguments.packet_frames
@@ -75,16 +80,15 @@ def main() -> None:
         for fade, repeat in zip(arguments.fade_db, arguments.repeat, strict=True)
     ]
     frames = live if arguments.frames_per_packet is None else arguments.frames_per_packet
-    streams = [_packets(codec, samples, frames, arguments.bitrate) for _, samples in clips]
-    systems = []
+    streams = [_packets(codec, clip.samples, frames, arguments.bitrate) for clip in clips]
+    systems = evaluate_original(clips, codec.sample_rate, scoring)
     channels = [Channel(loss, burst) for burst in arguments.burst for loss in arguments.loss if loss > 0]
     for channel in [Channel(0.0, 0.0), *channels]:
         for way in [*ways, SILENCE] if channel.loss else ways[:1]:
-            pairs = list(_decoded(codec, clips, streams, channel, way, frames))
-            scores = score_clips(pairs, tuple(arguments.metrics))
+            pairs = _decoded(codec, clips, streams, channel, way, frames)
             replaced = "silence" if way is SILENCE else f"fade {way.fade_db:g} dB, repeat {way.repeat}"
             name = f"{channel.name}, {replaced}" if channel.loss else channel.name
-            systems.append(SystemScores(name, None, tuple(scores)))
+            systems.append(scoring.system(name, None, pairs, marks=marks))
             sys.stdout.write(format_markdown(systems[-1:]))
             sys.stdout.flush()
     sys.stdout.write("\n" + format_markdown(systems))
@@ -100,15 +104,15 @@ def _clips(codec: Codec, folder: Path, split: str, limit: int) -> list[Clip]:
         split=split,
         where=(("sample_rate", str(codec.sample_rate)),),
     )
-    clips = [(name, samples) for name, samples, _ in data.clips()]
+    clips = [Clip(name, samples, row.get("transcript", "")) for name, samples, row in data.clips()]
     count = min(limit, len(clips))
     return [clips[index * len(clips) // count] for index in range(count)]
 
 
 def _print_rates(codec: Codec, clips: list[Clip], packet_frames: list[int], bitrate: float | None) -> None:
     """Payload bits per second of the same tokens in packets of each length."""
-    seconds = sum(len(samples) for _, samples in clips) / codec.sample_rate
-    tokens = [codec.analyze(samples, codec.sample_rate, bitrate=bitrate) for _, samples in clips]
+    seconds = sum(len(clip.samples) for clip in clips) / codec.sample_rate
+    tokens = [codec.analyze(clip.samples, codec.sample_rate, bitrate=bitrate) for clip in clips]
     sys.stdout.write("| frames per packet | payload kbit/s | packets per second |\n| --- | --- | --- |\n")
     for frames in packet_frames:
         payloads = [packet.payload for clip in tokens for packet in codec.encode_packets(clip, frames)]
@@ -133,12 +137,14 @@ def _decoded(
     frames: int,
 ) -> Iterator[ClipPair]:
     """Every clip, decoded live without the packets that were lost."""
-    for number, ((name, samples), packets) in enumerate(zip(clips, streams, strict=True)):
+    for number, ((name, samples, transcript), packets) in enumerate(zip(clips, streams, strict=True)):
         decoder = codec.streaming_decoder(frames_per_packet=frames, seed=number, concealment=way)
         lost = channel.lost(len(packets), number)
         blocks = [decoder.push(None if gone else packet) for packet, gone in zip(packets, lost, strict=True)]
         blocks.append(decoder.finish(len(samples)))
-        yield ClipPair(name, samples, np.concatenate(blocks, axis=1)[0], codec.sample_rate)
+        # A decoder that sees no frames ahead has given some of the silence behind the last packet already.
+        decoded = np.concatenate(blocks, axis=1)[0, : len(samples)]
+        yield ClipPair(name, samples, decoded, codec.sample_rate, transcript)
 
 
 if __name__ == "__main__":
