@@ -28,7 +28,7 @@ from meanflow_audio_codec.models.bottlenecks.rvq import RVQ
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
-from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures
+from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures, bins_of_hertz
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
@@ -94,9 +94,7 @@ def build_harmonic_features(config: ExperimentConfig) -> HarmonicFeatures:
     sample_rate = getattr(config.dataset, "sample_rate", None)
     if not isinstance(architecture, PatchConvolutionConfig) or not isinstance(transform, MDCTConfig) or not sample_rate:
         raise ValueError("harmonic features are those of a patch-convolution decoder on MDCT frames of audio")
-    lowest, highest = (
-        round(2.0 * hertz * transform.hop_length / sample_rate) for hertz in architecture.excitation_range_hz
-    )
+    lowest, highest = (bins_of_hertz(hertz, transform, sample_rate) for hertz in architecture.excitation_range_hz)
     return HarmonicFeatures(transform, lowest, highest)
 
 

@@ -22,6 +22,11 @@ NUM_FEATURES = 7
 LEVEL_BINS, SMALLEST_LEVEL = 15, 1e-3
 
 
+def bins_of_hertz(hertz: float, transform: MDCTConfig, sample_rate: int) -> int:
+    """The number of bins below a frequency."""
+    return round(2.0 * hertz * transform.hop_length / sample_rate)
+
+
 @dataclass(frozen=True)
 class HarmonicFeatures:
     """Features of a prior's prediction of MDCT frames; they see one frame on either side.

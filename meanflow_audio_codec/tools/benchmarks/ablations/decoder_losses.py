@@ -19,9 +19,10 @@ import numpy as np
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.evaluators.clip_scores import DEFAULT_METRICS
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, load_pretrained
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.tools.benchmarks.ablations.draws import HEADER, chosen_clips, coded, draw_row, format_row
+from meanflow_audio_codec.tools.benchmarks.ablations.draws import chosen_clips, coded, draw_row, format_head, format_row
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.state import initial_state
@@ -101,7 +102,8 @@ def main() -> None:
         if getattr(arguments, name) < least:
             raise InputError(f"--{name.replace('_', '-')} must be {least} or more, not {getattr(arguments, name)}")
     pretrained = load_pretrained(arguments.model)
-    sys.stdout.write(f"| trained by {HEADER} ms per step |\n" + "| --- " * (HEADER.count("|") + 1) + "|\n")
+    head, rule = format_head(DEFAULT_METRICS).splitlines()
+    sys.stdout.write(f"| trained by {head} ms per step |\n| --- {rule} --- |\n")
     for name in arguments.losses:
         config = experiment_config(pretrained.config, LOSSES[name], arguments.steps, arguments.batch_size)
         experiment = build_experiment(config, arguments.data_dir, pretrained.normalizer.state())
@@ -110,7 +112,7 @@ def main() -> None:
         clips, rate = chosen_clips(experiment.validation_data, arguments.clips)
         recordings = coded(codec, clips, rate, arguments.bitrate)
         for decoding in DECODINGS:
-            row = draw_row(codec, recordings, *decoding)
+            row = draw_row(codec, recordings, *decoding, DEFAULT_METRICS)
             sys.stdout.write(f"| {name} {format_row(row)} {1000.0 * seconds:.0f} |\n")
             sys.stdout.flush()
 
