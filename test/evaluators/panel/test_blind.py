@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from fixtures.modulated_noise import with_modulated_noise
+from modulated_noise import with_modulated_noise
 
 from meanflow_audio_codec.datasets.audio.example_recording import example_recording
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clip

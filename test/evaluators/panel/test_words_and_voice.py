@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from fixtures.modulated_noise import with_modulated_noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modulated_noise import with_modulated_noise
 
 from meanflow_audio_codec.datasets.audio.example_recording import example_recording
 from meanflow_audio_codec.evaluators.metric_errors import NotMeasurableError
