@@ -2,19 +2,19 @@
 
 Command: `meanflow-codec train --config speech-16k --run-dir runs/speech-16k --data-dir DATA`, then
 `meanflow-codec evaluate --model runs/speech-16k/model --data-dir DATA --only sample_rate=16000 --bitrate 3 6 --opus 6`.
-Duration: some two hours on two CPU cores (estimated: 1.2 steps per second on cores that other work was using too); peak
-memory 2.5 GiB, before the second draw of the energy distance. The published weights were trained in eight stages, the
-last of them 1,000 steps of the decoder alone (model card).
-Score of these on the test split: at 6.0 kbit/s PESQ 3.27, ESTOI 0.872, mel 0.150; at 3.2 kbit/s 2.67, 0.799, 0.170.
+Nobody has run this command to its end, so it has no score. What is published has encoder and prior of the sixth
+version, from eight stages with a spectral loss, and this decoder, trained alone for 4,900 steps of 8 crops (1.3 steps
+per second on two CPU cores, peak memory 2.2 GiB): model card and documentation/research/experiments.md.
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
-from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
+from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, TimeConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
     FSQConfig,
+    PatchConvolutionConfig,
     PriorConfig,
     VelocityNetConfig,
 )
@@ -45,6 +45,7 @@ def config() -> ExperimentConfig:
             block_frames=4,
             loss_gain_exponent=1.0,
             energy_restoration=0.6,
+            uncertainty_exponent=1.0,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
@@ -53,15 +54,12 @@ def config() -> ExperimentConfig:
         encoder=EncoderConfig(architecture=ConvNeXtConfig(width=192, num_blocks=5)),
         bottleneck=FSQConfig(levels=(5,) * points[-1][-1]),
         prior=PriorConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
-        decoder=VelocityNetConfig(architecture=ConvNeXtConfig(width=256, num_blocks=6)),
-        method=ImprovedMeanFlowConfig(default_temperature=0.15),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
-        training=TrainingConfig(
-            num_steps=9_000,
-            batch_size=16,
-            spectral_loss_weight=2.0,
-            spectral_repulsion=1.0,
-            spectral_bin_weight=0.5,
-            spectral_temperatures=(0.0, 1.0),
+        decoder=VelocityNetConfig(architecture=PatchConvolutionConfig(), output="beyond-gaussian"),
+        method=ImprovedMeanFlowConfig(
+            # Wide times: one evaluation uses the velocity over all of [0, 1].
+            time=TimeConfig(mean=0.0, standard_deviation=1.6, equal_share=0.5),
+            default_temperature=0.8,
         ),
+        optimizer=OptimizerConfig(learning_rate=1.5e-3, warmup_steps=100, final_learning_rate_share=0.02),
+        training=TrainingConfig(num_steps=20_000, batch_size=8, method_error="by-band"),
     )
