@@ -21,8 +21,14 @@ PIXELS_PER_INCH = 45  # pixels of generated images
 SMOOTHED_FROM = 100  # points of a training curve
 
 
-def spectrogram_comparison(path: Path, clips: dict[str, Float[np.ndarray, " samples"]], sample_rate: int) -> None:
-    """Spectrograms below one another on one colour scale of 80 dB.
+def spectrogram_comparison(
+    path: Path,
+    clips: dict[str, Float[np.ndarray, " samples"]],
+    sample_rate: int,
+    *,
+    highest_hz: float | None = None,
+) -> None:
+    """Spectrograms below one another on one colour scale of 80 dB, up to `highest_hz` or to half of the sample rate.
 
     Its top is the level that one point in a thousand exceeds, so that a click or a hum does not darken the rest.
 
@@ -32,7 +38,9 @@ def spectrogram_comparison(path: Path, clips: dict[str, Float[np.ndarray, " samp
     """
     if not clips or any(len(clip) == 0 for clip in clips.values()):
         raise ValueError("spectrograms need at least one clip, none of them empty")
+    shown = 1.0 if highest_hz is None else min(2.0 * highest_hz / sample_rate, 1.0)
     levels = {name: power_decibels(clip, sample_rate) for name, clip in clips.items()}
+    levels = {name: level[:, : max(round(shown * level.shape[1]), 1)] for name, level in levels.items()}
     loudest = max(float(np.quantile(level, 0.999)) for level in levels.values())
     figure, axes = new_figure(len(clips), width=9.0, row_height=2.1)
     for ax, (name, level) in zip(axes, levels.items(), strict=True):
@@ -44,7 +52,7 @@ def spectrogram_comparison(path: Path, clips: dict[str, Float[np.ndarray, " samp
             vmin=loudest - DYNAMIC_RANGE_DB,
             vmax=loudest,
             interpolation="nearest",
-            extent=(0.0, len(clips[name]) / sample_rate, 0.0, sample_rate / 2000.0),
+            extent=(0.0, len(clips[name]) / sample_rate, 0.0, shown * sample_rate / 2000.0),
         )
         ax.set_title(name, loc="left", fontsize=10)
         ax.set_ylabel("kHz")

@@ -202,6 +202,7 @@ def main() -> None:
     parser.add_argument("--decodings", nargs="+", metavar="EVALUATIONS:TEMPERATURE", default=list(DECODINGS))
     parser.add_argument("--metrics", default=",".join(DEFAULT_METRICS))
     parser.add_argument("--figure", type=Path, help="spectrograms of the first recording at the first bit rate")
+    parser.add_argument("--highest-hz", type=float, help="of the figure (default: half of the sample rate)")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets (or set MEANFLOW_DATA_DIR)")
     arguments = parser.parse_args()
     if arguments.clips < 1:
@@ -234,7 +235,9 @@ def main() -> None:
             )
             for steps, temperature in decodings
         }
-        spectrogram_comparison(arguments.figure, {"original": excerpt.samples} | drawn, rate)
+        spectrogram_comparison(
+            arguments.figure, {"original": excerpt.samples} | drawn, rate, highest_hz=arguments.highest_hz
+        )
 
 
 if __name__ == "__main__":
