@@ -22,7 +22,7 @@ def write_log(path, entries) -> None:
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 
 
-@pytest.mark.parametrize(("highest_hz", "shown_hz"), [(None, 8_000), (4_000, 4_000), (20_000, 8_000)])
+@pytest.mark.parametrize(("highest_hz", "shown_hz"), [(None, 8_000), (4_000.0, 4_000), (20_000.0, 8_000)])
 def test_spectrograms_show_a_tone_where_it_is(tmp_path, highest_hz, shown_hz):
     from matplotlib.image import imread
 
