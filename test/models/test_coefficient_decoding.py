@@ -27,23 +27,24 @@ LOG_SCALE = jnp.asarray(RANDOM.uniform(-0.3, 0.3, (1, FRAMES, BINS)), jnp.float3
 NOISE = jnp.asarray(RANDOM.standard_normal((1, FRAMES, BINS)), jnp.float32)
 
 
-def normalizer(restoration: float) -> BlockGainShapeNormalizer:
+def normalizer(restoration: float, uncertainty: float = 0.0) -> BlockGainShapeNormalizer:
     config = BlockGainShapeConfig(
         num_bands=BANDS,
         operating_points=(OperatingPointConfig(bits_per_second=1_000, envelope_step_db=10.0, num_digits=3),),
         default_bits_per_second=1_000,
         energy_restoration=restoration,
+        uncertainty_exponent=uncertainty,
     )
     return BlockGainShapeNormalizer(config, BINS, 16_000, tuple(np.eye(BANDS).ravel().tolist()))
 
 
-def decoded(temperature: float, restoration: float, *, with_prior: bool = True) -> np.ndarray:
+def decoded(temperature: float, restoration: float, *, with_prior: bool = True, uncertainty: float = 0.0) -> np.ndarray:
     """Tokens before they are multiplied by the gains, of a decoder that returns the noise it is given."""
     config = VelocityNetConfig(
         architecture=ConvNeXtConfig(width=4, num_blocks=1, kernel_size=3), condition_width=4, num_time_frequencies=2
     )
     decoder = VelocityNet(config, TokenSpec((FRAMES,), BINS), 2, use_guidance=True, rngs=nnx.Rngs(0))
-    blocks = normalizer(restoration)
+    blocks = normalizer(restoration, uncertainty)
     side = jnp.full((1, FRAMES, len(blocks.side_levels)), 300, jnp.int32).at[..., BANDS:].set(0)
     prediction = Prediction(jnp.zeros((1, FRAMES, 2)), MEAN, LOG_SCALE) if with_prior else None
     coefficients = coefficients_from_noise(
@@ -93,3 +94,13 @@ def test_the_noise_has_the_temperature_and_the_scale_of_the_prior(temperature: f
     np.testing.assert_allclose(
         decoded(temperature, 1.0, with_prior=False), temperature * np.asarray(NOISE), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_noise_falls_with_the_share_of_the_energy_that_the_prior_does_not_know(exponent: float) -> None:
+    """Variance over mean^2 + variance, both averaged over the band."""
+    variance = np.exp(2.0 * np.asarray(LOG_SCALE))
+    unknown = of_bands(variance) / of_bands(np.asarray(MEAN) ** 2 + variance)
+    noise = (decoded(1.0, 0.0, uncertainty=exponent) - np.asarray(MEAN)) / np.exp(np.asarray(LOG_SCALE))
+    louder_by = of_bands(noise**2) / of_bands(np.asarray(NOISE) ** 2)
+    np.testing.assert_allclose(louder_by, unknown ** (2.0 * exponent), rtol=1e-3)
