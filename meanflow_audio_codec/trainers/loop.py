@@ -18,19 +18,19 @@ import numpy as np
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.serialization import read_config, to_json
-from meanflow_audio_codec.datasets.base import Batch
 from meanflow_audio_codec.datasets.prefetch import prefetch
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.build import count_parameters
 from meanflow_audio_codec.models.methods.base import Metrics
 from meanflow_audio_codec.trainers.checkpoint import Checkpoints
-from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
+from meanflow_audio_codec.trainers.experiment import build_experiment
 from meanflow_audio_codec.trainers.export import export_model
 from meanflow_audio_codec.trainers.metrics_log import MetricsLog
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.progress import training_progress
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
 from meanflow_audio_codec.trainers.step import make_loss, make_train_step
+from meanflow_audio_codec.trainers.validation import labels_of, make_validation
 from meanflow_audio_codec.trainers.warm_start import normalizer_to_keep, warm_start
 
 
@@ -73,7 +73,7 @@ def train(
         experiment.tokenizer, experiment.segment_tokenizer, experiment.normalizer, experiment.method, config.training
     )
     train_step = make_train_step(loss_function, optimizer, config.training)
-    validate = _make_validation(experiment, jax.jit(loss_function))
+    validate = make_validation(experiment, jax.jit(loss_function))
 
     checkpoints = Checkpoints(run_directory / "checkpoints", config.training.keep_checkpoints)
     best = Checkpoints(run_directory / "best", keep=1)
@@ -117,7 +117,7 @@ def train(
         rate = _Rate(first_step)
         for step in range(first_step + 1, total + 1):
             _, batch = next(batches)
-            state, metrics = train_step(state, jnp.asarray(batch.signal), _labels(config, batch), run_key)
+            state, metrics = train_step(state, jnp.asarray(batch.signal), labels_of(config, batch), run_key)
             if waiting is not None:
                 # Read the figures of an earlier step only now, with the next one already dispatched.
                 log_training(*waiting)
@@ -143,30 +143,6 @@ def train(
         # The averaged weights with the lowest un-weighted validation losses, not necessarily the last.
         export_model(experiment, best.restore(state)[0].ema_model, run_directory / "model")
     return state
-
-
-def _labels(config: ExperimentConfig, batch: Batch) -> jax.Array | None:
-    return jnp.asarray(batch.label) if config.decoder.num_classes and batch.label is not None else None
-
-
-def _make_validation(experiment: Experiment, loss_function: Callable) -> Callable[[TrainState, int, MetricsLog], float]:
-    """Averages the un-weighted losses of the averaged weights over the same batches, noise and times every time."""
-    config = experiment.config
-
-    def validate(state: TrainState, step: int, log: MetricsLog) -> float:
-        totals: dict[str, float] = {}
-        count = config.training.validation_batches
-        for index in range(count):
-            batch = experiment.validation_data.batch(index)
-            key = jax.random.fold_in(jax.random.key(config.training.seed + 1), index)
-            signal, label = jnp.asarray(batch.signal), _labels(config, batch)
-            _, metrics = loss_function(state.ema_model, signal, label, key, state.step)
-            for name, value in metrics.items():
-                totals[name] = totals.get(name, 0.0) + float(value) / count
-        log.write(step, totals, prefix="validation")
-        return totals["objective"] if math.isfinite(totals["objective"]) else math.inf
-
-    return validate
 
 
 def _check_finite(state: TrainState, run_directory: Path, checkpoints: Checkpoints) -> None:

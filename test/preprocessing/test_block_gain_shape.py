@@ -140,6 +140,15 @@ def test_drawn_detail_follows_loudness():
     detail, loudness = np.asarray(normalizer().detail(side)), np.asarray(normalizer().loudness(side))
     for frames, loud in zip(detail, loudness, strict=True):
         assert (np.diff(frames[np.argsort(loud)]) >= 0).all()
+        # Whatever is at least 2/3 as loud as loud frames has the same, from 3/4 up; below it is spent in proportion.
+        deserved = np.minimum(1.5 * loud / np.quantile(loud, 0.9), 1.0)
+        if (frames == frames[0]).all():
+            continue
+        full = frames[deserved == 1.0]
+        assert (full == full[0]).all()
+        assert full[0] >= 6
+        assert (frames >= np.floor(0.75 * 8 * deserved - 0.5)).all()
+        assert (frames <= np.ceil(1.05 * 8 * deserved + 0.5)).all()
 
 
 def test_silence_is_drawn_without_detail_or_with_one_for_all():

@@ -13,10 +13,10 @@ from fixtures.computation import loss_of
 from meanflow_audio_codec.models.methods.base import Metrics
 from meanflow_audio_codec.study.cells import ARCHITECTURES, METHODS, TOKENIZATIONS, codec_cells
 from meanflow_audio_codec.trainers.experiment import build_experiment
-from meanflow_audio_codec.trainers.loop import _labels
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.state import initial_state
 from meanflow_audio_codec.trainers.step import make_train_step
+from meanflow_audio_codec.trainers.validation import labels_of
 
 START = {"method": "autoencoder", "architecture": "convnet", "tokenization": "reshape", "dataset": "mnist"}
 AXES = {
@@ -52,7 +52,7 @@ def trained(**axes: str) -> Outcome:
     for number in range(3):
         weights.append([np.array(leaf) for leaf in jax.tree.leaves(state.model)])
         batch = experiment.training_data.batch(number)
-        state, metrics = step(state, jnp.asarray(batch.signal), _labels(config, batch), jax.random.key(0))
+        state, metrics = step(state, jnp.asarray(batch.signal), labels_of(config, batch), jax.random.key(0))
     return Outcome(weights[0], weights[2], float(metrics["loss"]))
 
 

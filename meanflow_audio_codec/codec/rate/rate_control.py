@@ -40,7 +40,9 @@ class RateControl:
             return loudness
         fading = 0.5 ** (len(loudness) / self._frames_per_second / HALF_LIFE_SECONDS)
         self._loud = max(float(np.quantile(loudness, LOUD_QUANTILE)), self._loud * fading)
-        return np.minimum(LOUDNESS_MARGIN * loudness / max(self._loud, 1e-6), 1.0)
+        deserved = LOUDNESS_MARGIN * loudness
+        # Where nothing was loud so far, all that sounds is.
+        return np.divide(deserved, self._loud, out=(loudness > 0.0).astype(float), where=deserved < self._loud)
 
     def choose(
         self,

@@ -20,6 +20,8 @@ from meanflow_audio_codec.codec.container import (
     read_stream,
     write_stream,
 )
+from meanflow_audio_codec.codec.container.chunks import CHUNK_OVERHEAD
+from meanflow_audio_codec.codec.container.trailer import index_entry, packet_positions
 from meanflow_audio_codec.errors import InputError
 
 # Damage.
@@ -158,6 +160,7 @@ def test_messages_say_what_is_wrong(case):
         (b"\x00\x00\x00\x00", None, 1, "outside the packets"),
         (b"\xff\xff\xff\xff", None, 1, "outside the packets"),
         (struct.pack("<II", 48, 0), None, 2, "outside the packets"),
+        (struct.pack("<II", 48, 1), None, 2, "outside the packets"),
         (b"", None, 2**32 - 1, "packet count"),
     ],
 )
@@ -169,6 +172,38 @@ def test_an_index_that_leads_astray_is_refused_in_both_ways_of_reading(index, po
         SeekableReader(io.BytesIO(data))
     with pytest.raises(BitstreamError):
         read_stream(data)
+
+
+@pytest.mark.parametrize("distance", [0, 1, CHUNK_OVERHEAD - 1])
+def test_packets_that_overlap_in_the_index_are_refused(distance):
+    """Each takes its head and its checksum at least."""
+
+    def positions(distance: int) -> list[int]:
+        content = b"".join(map(index_entry, (60, distance, 40)))
+        return packet_positions(content, 3, first=60, end=60 + distance + 40 + CHUNK_OVERHEAD).tolist()
+
+    assert positions(CHUNK_OVERHEAD) == [60, 60 + CHUNK_OVERHEAD, 100 + CHUNK_OVERHEAD]
+    with pytest.raises(BitstreamError, match="outside the packets"):
+        positions(distance)
+
+
+@pytest.mark.parametrize("frames", [1, 49, 51])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_packet_in_the_middle_must_be_full_when_it_is_sought(frames, channels):
+    """As when the file is read from its beginning; only those of the last slice may be shorter."""
+    header = (b"H", dataclasses.replace(HEADER, channels=channels).to_bytes())
+    full, last = ((b"P", struct.pack("<H", number) + b"payload") for number in (50, 7))
+    good = SeekableReader(io.BytesIO(file(header, *[full] * (2 * channels), *[last] * channels)))
+    assert [good.packet(index).num_frames for index in range(3 * channels)] == [50] * 2 * channels + [7] * channels
+    odd = (b"P", struct.pack("<H", frames) + b"payload")
+    reader = SeekableReader(io.BytesIO(file(header, *[full] * (2 * channels - 1), odd, *[last] * channels)))
+    with pytest.raises(BitstreamError, match=f"packet {2 * channels - 1} has an impossible number of frames, {frames}"):
+        reader.packet(2 * channels - 1)
+    # One that is empty, or longer than any, is none of the last slice either.
+    for number in (0, 51):
+        odd = (b"P", struct.pack("<H", number) + b"payload")
+        with pytest.raises(BitstreamError, match="impossible number of frames"):
+            SeekableReader(io.BytesIO(file(header, *[odd] * channels))).packet(0)
 
 
 def test_implausible_headers_with_a_right_checksum_are_refused():
