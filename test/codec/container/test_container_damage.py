@@ -100,7 +100,7 @@ MESSAGES = {
     "nothing": (b"", "empty"),
     "a wav": (b"RIFF1234", "not an .mfc file"),
     "newer": (b"MFC\x03" + DATA[4:], r"newer version of this format \(3, this program reads 2\); upgrade"),
-    "version 1": (b"MFC\x01" + DATA[4:], "version 1, which was never released; encode the recording again"),
+    "version 1": (b"MFC\x01" + DATA[4:], "format version 1, which does not exist"),
     "version 0": (b"MFC\x00" + DATA[4:], "version 0, which does not exist"),
     "header changed": (DATA[:15] + b"\xff" + DATA[16:], "corrupted in the header: the CRC-32 of the header"),
     "no header": (file(P), "begins with a packet, not with the header"),
