@@ -1,12 +1,9 @@
 """Writes test/golden/*.mfc and the integers they hold: `python test/write_golden_files.py`.
 
 They must never be written anew: a later format gets files of its own beside them. But those of the shipped models are,
-when their weights change. Before that `python test/write_golden_files.py --keep speech-16k sixth` puts the old file,
-with the tables of the weights that are still there, under a name of its own.
+when their weights change before a release.
 """
 
-import argparse
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -21,23 +18,6 @@ from meanflow_audio_codec.inference.pretrained import load_pretrained
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keep", nargs=2, metavar=("MODEL", "VERSION"), help="a shipped model about to be replaced")
-    arguments = parser.parse_args()
-    if arguments.keep:
-        _keep(*arguments.keep)
-    else:
-        _write_all()
-
-
-def _keep(name: str, version: str) -> None:
-    current, kept = (GOLDEN / f"{stem}-version-2.mfc" for stem in (name, f"{name}-{version}"))
-    with np.load(current.with_suffix(".npz")) as tokens:
-        _save(kept.with_suffix(".npz"), {**tokens, **load_pretrained(name).entropy})
-    shutil.copy(current, kept)
-
-
-def _write_all() -> None:
     path = GOLDEN / "tiny-version-2.mfc"
     if not path.exists():
         coder = tiny_codec().packet_coder

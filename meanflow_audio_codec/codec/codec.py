@@ -230,10 +230,10 @@ class Codec(TokenCodec):
         )
 
     def check_header(self, header: Header) -> None:
-        """Make sure that a file was written by this very model, in packets of a size that its encoder writes.
+        """Make sure that a file was written by this very model.
 
         Raises:
-            BitstreamError: another model, other weights, or packets that are too long.
+            BitstreamError: another model, or other weights.
         """
         check_header(header, self._pretrained)
 

@@ -1,7 +1,6 @@
 """Which model a file names, and whether file and model belong together."""
 
 from meanflow_audio_codec.codec.container import BitstreamError, Header
-from meanflow_audio_codec.codec.packets import MAX_FRAMES_PER_PACKET
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, built_in_models
 
 
@@ -21,10 +20,10 @@ def model_named_by(header: Header) -> str:
 
 
 def check_header(header: Header, pretrained: PretrainedModel) -> None:
-    """Make sure that a file was written by this very model, in packets of a size that its encoder writes.
+    """Make sure that a file was written by this very model.
 
     Raises:
-        BitstreamError: another model, other weights, or packets that are too long.
+        BitstreamError: another model, or other weights.
     """
     name, weights_hash = pretrained.name, pretrained.weights_hash
     if header.model != name:
@@ -33,8 +32,4 @@ def check_header(header: Header, pretrained: PretrainedModel) -> None:
         raise BitstreamError(
             f"the file was made with other weights of {name} ({header.weights_hash.hex()}, not {weights_hash.hex()}): "
             "use the release it was encoded with, or name the model's folder with --model"
-        )
-    if header.frames_per_packet > MAX_FRAMES_PER_PACKET:
-        raise BitstreamError(
-            f"implausible frames per packet {header.frames_per_packet}: at most {MAX_FRAMES_PER_PACKET}"
         )

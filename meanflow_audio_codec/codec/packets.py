@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 from meanflow_audio_codec.codec.audio_input import MAX_CHANNELS
 from meanflow_audio_codec.codec.container import Packet
+from meanflow_audio_codec.codec.container.header import MAX_FRAMES_PER_PACKET
 from meanflow_audio_codec.errors import InputError
 
 # Frames of one packet: 10 s at 50 frames per second. A packet can be decoded without the others.
 FRAMES_PER_PACKET = 500
 # Frames of one packet of a live stream: 100 ms at 50 frames per second.
 STREAM_FRAMES_PER_PACKET = 5
-# More than this would be one long packet: refused, so that a few damaged bytes cannot ask for hours of work.
-MAX_FRAMES_PER_PACKET = 2_000
 
 
 class StreamPacket(NamedTuple):

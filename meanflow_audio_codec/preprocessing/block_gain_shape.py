@@ -21,6 +21,10 @@ DETAIL, POINT = 0, 1
 SILENT_GAINS = 8
 # Loudness grows with energy to this power (Zwicker and Fastl, Psychoacoustics, section 8.7.1).
 LOUDNESS_EXPONENT = 0.23
+# Frames louder than this share of the others are loud ones, here in training as in rate control.
+LOUD_QUANTILE = 0.9
+# A frame this much quieter than loud ones still has full detail; below, detail falls with loudness.
+LOUDNESS_MARGIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ class BlockGainShapeNormalizer:
         """Digits of a frame of full detail at every operating point."""
         return np.array([point.num_digits for point in self.config.operating_points], np.int32)
 
+    @cached_property
+    def digits(self) -> Int[np.ndarray, "points detail"]:
+        """Digits of a frame of each operating point and detail: that share of the point's, rounded."""
+        return (
+            self.full_digits[:, None] * np.arange(FULL_DETAIL + 1, dtype=np.int32) + FULL_DETAIL // 2
+        ) // FULL_DETAIL
+
     def heights_db(self, tokens: Float[Array, "*b n bins"]) -> Float[Array, "*b n bands"]:
         """Root mean square of each band in dB above the floor, at least 0."""
         floor = np.float32(10.0 ** (self.config.floor_db / 10.0))
@@ -106,8 +117,7 @@ class BlockGainShapeNormalizer:
 
     def num_digits(self, side: Int[Array, "*b n s"]) -> Int[Array, "*b n"]:
         """Digits that each frame keeps; the rest are not coded."""
-        full = jnp.asarray(self.full_digits)[self.point(side)]
-        return (full * self.detail(side) + FULL_DETAIL // 2) // FULL_DETAIL
+        return jnp.asarray(self.digits)[self.point(side), self.detail(side)]
 
     def with_detail(self, side: Int[Array, "*b n s"], detail: Int[Array, "*b n"]) -> Int[Array, "*b n s"]:
         """The same gains at another detail."""
@@ -165,9 +175,9 @@ class BlockGainShapeNormalizer:
         _, side = self.at_point(tokens, jnp.broadcast_to(point, (batch_size, num_frames)))
         share = jax.random.uniform(detail_key, (batch_size, 1), minval=0.75, maxval=1.05)
         loudness = self.loudness(side)
-        loudness = loudness / jnp.maximum(jnp.quantile(loudness, 0.9, axis=-1, keepdims=True), 1e-6)
+        loudness = loudness / jnp.maximum(jnp.quantile(loudness, LOUD_QUANTILE, axis=-1, keepdims=True), 1e-6)
         by_loudness = jax.random.bernoulli(kind_key, 0.5, (batch_size, 1))
-        share = jnp.where(by_loudness, jnp.minimum(1.5 * loudness, 1.0), 1.0) * share
+        share = jnp.where(by_loudness, jnp.minimum(LOUDNESS_MARGIN * loudness, 1.0), 1.0) * share
         detail = jnp.clip(jnp.round(share * FULL_DETAIL), 0, FULL_DETAIL).astype(jnp.int32)
         return self.divide(tokens, side), self.with_detail(side, detail)
 

@@ -17,7 +17,6 @@ from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 from meanflow_audio_codec.trainers.experiment import Experiment
 
 # Enough for tables. Coded at every operating point, so much speech takes 1 GB of memory, and music at 44.1 kHz 3 GB.
@@ -77,8 +76,6 @@ def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray
     if blocks is None:
         raise ValueError("a model of one bit rate has no operating points")
     points = blocks.config.operating_points
-    details = np.arange(FULL_DETAIL + 1)
-    digits = np.stack([(full * details + FULL_DETAIL // 2) // FULL_DETAIL for full in blocks.full_digits])
     symbols: list[list[np.ndarray]] = [[] for _ in points]
     codes: list[list[np.ndarray]] = [[] for _ in points]
     for samples in _with_progress(clips):
@@ -90,7 +87,7 @@ def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray
     def fit() -> PacketCoder:
         # The first frame of a packet has a table of its own: packets are as long as a stream of this model has them.
         packets = [[part for clip in of_point for part in _packets(networks, clip)] for of_point in symbols]
-        envelope = BlockEnvelopeCoder.fit(packets, networks.symbol_levels, networks.block_frames, digits)
+        envelope = BlockEnvelopeCoder.fit(packets, networks.symbol_levels, networks.block_frames, blocks.digits)
         flat = [packet for of_point in symbols for packet in of_point]
         num_digits = [envelope.num_digits(packet) for packet in flat]
         every = [packet for of_point in codes for packet in of_point]

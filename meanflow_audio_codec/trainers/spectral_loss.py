@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from meanflow_audio_codec.preprocessing.mel import mel_filters
 
 # Magnitudes below this share of a full-scale sine count as this much: what is silent need not be matched.
-MAGNITUDE_FLOOR = 1e-5
+SMALLEST_MAGNITUDE = 1e-5
 # Frames overlap by three quarters.
 HOPS_PER_WINDOW = 4
 # Samples of a window for each of its mel bands.
@@ -106,7 +106,7 @@ def _log_spectra(signal: Float[Array, "b samples"], sample_rate: int, window_len
 
 
 def _log(magnitude: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    return jnp.log(jnp.maximum(magnitude, MAGNITUDE_FLOOR))
+    return jnp.log(jnp.maximum(magnitude, SMALLEST_MAGNITUDE))
 
 
 def _unit_mel_filters(sample_rate: int, window_length: int) -> Float[np.ndarray, "bins bands"]:

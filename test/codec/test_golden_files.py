@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fixtures.golden_files import GOLDEN, SHIPPED, TAGS, decode_tokens, speech_signal
 
-from meanflow_audio_codec.codec.container import BitstreamError, SeekableReader, read_stream, write_stream
+from meanflow_audio_codec.codec.container import SeekableReader, read_stream, write_stream
 from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.inference.pretrained import load_pretrained
 
@@ -53,22 +53,9 @@ def test_a_file_of_the_shipped_weights_decodes_to_the_same_integers(name):
     np.testing.assert_array_equal(tokens.codes, expected["codes"])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "speech-16k-first-version-2",
-        "speech-16k-second-version-2",
-        "speech-16k-third-version-2",
-        "speech-16k-fourth-version-2",
-        "speech-16k-fifth-version-2",
-        "speech-16k-live-first-version-2",
-        "audio-44k-first-version-2",
-        "scalable-version-2",
-    ],
-)
-def test_files_of_other_weights_decode_by_their_tables(name):
-    stream = read_stream((GOLDEN / f"{name}.mfc").read_bytes())
-    expected = arrays(name)
+def test_a_file_of_several_bit_rates_decodes_by_its_tables():
+    stream = read_stream((GOLDEN / "scalable-version-2.mfc").read_bytes())
+    expected = arrays("scalable-version-2")
     side, codes = expected.pop("side"), expected.pop("codes")
     coder = PacketCoder.from_state(expected)
     tokens = decode_tokens(coder, stream)
@@ -77,8 +64,3 @@ def test_files_of_other_weights_decode_by_their_tables(name):
     assert stream.num_samples == len(speech_signal())
     # Written as they were: one channel, one packet.
     assert [coder.encode(side[0], codes[0])] == [packet.payload for packet in stream.packets]
-
-
-def test_version_one_is_refused_with_the_repair():
-    with pytest.raises(BitstreamError, match="version 1, which was never released; encode the recording again"):
-        read_stream(b"MFC\x01\x28\x00" + bytes(60))

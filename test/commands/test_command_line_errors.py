@@ -49,7 +49,7 @@ BAD = {
     "decode a cut file": ("decode cut.mfc out.wav", "truncated"),
     "decode a flipped bit": ("decode flipped.mfc out.wav", "corrupted"),
     "decode a newer file": ("decode newer.mfc out.wav", "newer version.*upgrade"),
-    "decode an older file": ("decode older.mfc out.wav", "format version 1, which was never released"),
+    "decode an older file": ("decode older.mfc out.wav", "format version 1, which does not exist"),
     "decode after the end": ("decode good.mfc out.wav --start 2", r"--start. must lie in 0 ... 1 s.* not 2"),
     "decode backwards": ("decode good.mfc out.wav --start 0.5 --end 0.2", r"--end. must lie after the start"),
     "decode too much": (f"decode good.mfc out.wav --max-seconds 0.5 --model {CODEC}", "the limit is .*--max-seconds"),

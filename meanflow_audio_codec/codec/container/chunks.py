@@ -102,8 +102,6 @@ def read_preamble(source: ByteSource) -> None:
             f"the file was written by a newer version of this format ({version}, this program reads {VERSION}); "
             "upgrade meanflow-audio-codec"
         )
-    if version == 1:
-        raise BitstreamError("the file has format version 1, which was never released; encode the recording again")
     if version < VERSION:
         raise BitstreamError(f"the file has format version {version}, which does not exist")
 

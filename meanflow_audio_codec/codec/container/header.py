@@ -7,7 +7,8 @@ from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError,
 
 WEIGHTS_HASH_BYTES = 8
 MAX_SAMPLE_RATE = 768_000
-MAX_FRAMES_PER_PACKET = 2**12
+# More than this would be one long packet: refused, so that a few damaged bytes cannot ask for hours of work.
+MAX_FRAMES_PER_PACKET = 2_000
 # sample rate, channels, frames per packet, noise seed; after the model name and the weights hash
 _NUMBERS = struct.Struct("<IBHI")
 

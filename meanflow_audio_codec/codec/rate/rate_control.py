@@ -6,10 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-# A frame this much quieter than loud ones still has full detail; below, detail falls with loudness.
-LOUDNESS_MARGIN = 1.5
-# Frames louder than this share of a packet's frames are its loud ones.
-LOUD_QUANTILE = 0.9
+from meanflow_audio_codec.preprocessing.block_gain_shape import LOUD_QUANTILE, LOUDNESS_MARGIN
+
 # How fast the memory of loud packets fades: to half in this many seconds.
 HALF_LIFE_SECONDS = 2.0
 # Bits that packets may leave to later ones, or borrow from them, in seconds of the bit rate.

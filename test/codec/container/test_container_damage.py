@@ -100,7 +100,7 @@ MESSAGES = {
     "nothing": (b"", "empty"),
     "a wav": (b"RIFF1234", "not an .mfc file"),
     "newer": (b"MFC\x03" + DATA[4:], r"newer version of this format \(3, this program reads 2\); upgrade"),
-    "version 1": (b"MFC\x01" + DATA[4:], "version 1, which was never released; encode the recording again"),
+    "version 1": (b"MFC\x01" + DATA[4:], "format version 1, which does not exist"),
     "version 0": (b"MFC\x00" + DATA[4:], "version 0, which does not exist"),
     "header changed": (DATA[:15] + b"\xff" + DATA[16:], "corrupted in the header: the CRC-32 of the header"),
     "no header": (file(P), "begins with a packet, not with the header"),
@@ -215,6 +215,7 @@ def test_implausible_headers_with_a_right_checksum_are_refused():
         ((0, 1, 50, 0), "sample rate 0"),
         ((16000, 0, 50, 0), "channel count 0"),
         ((16000, 1, 0, 0), "frames per packet 0"),
+        ((16000, 1, 2_001, 0), "frames per packet 2001: must lie in 1 ... 2000"),
     ):
         with pytest.raises(BitstreamError, match=message):
             read_header(header(b"a", *numbers))
@@ -235,7 +236,7 @@ def test_implausible_headers_with_a_right_checksum_are_refused():
         ("sample_rate", 0, "sample rate 0"),
         ("sample_rate", 768_001, "sample rate 768001"),
         ("frames_per_packet", 0, "frames per packet 0"),
-        ("frames_per_packet", 4097, "frames per packet 4097"),
+        ("frames_per_packet", 2_001, "frames per packet 2001"),
         ("noise_seed", 2**32, "noise seed"),
         ("model", "", "model name"),
         ("model", "a\nb", "model name"),
