@@ -186,7 +186,7 @@ def test_overrides_set_exactly_what_they_name() -> None:
 
 
 def test_a_part_may_be_set_as_a_whole() -> None:
-    config = apply_overrides(recipe("speech-16k"), ["prior=null", 'method={"kind": "autoencoder"}'])
+    config = apply_overrides(recipe("speech-16k-live"), ["prior=null", 'method={"kind": "autoencoder"}'])
     assert config.prior is None
     assert config.method == AutoencoderConfig()
 

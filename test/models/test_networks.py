@@ -84,10 +84,10 @@ def test_a_fresh_decoder_says_zero() -> None:
 @pytest.mark.parametrize("output", ["velocity", "skip-velocity", "data"])
 def test_a_fresh_head_says_zero_velocity_or_zero_data(output: Literal["velocity", "skip-velocity", "data"]) -> None:
     """With x = 0, u = (z - x) / max(t, SMALLEST_TIME)."""
-    z, _, t, _ = arguments()
+    z, r, t, _ = arguments()
     head = VelocityHead(VelocityNetConfig(architecture=TINY, condition_width=8, output=output), 4, rngs=rngs())
     hidden, condition = jax.random.normal(jax.random.key(4), (2, 15, 8)), jnp.ones((2, 8))
-    velocity = call(head, hidden, z, t, condition)
+    velocity = call(head, hidden, z, r, t, condition)
     assert float(t.min()) < SMALLEST_TIME < float(t.max())
     expected = z / np.maximum(t, SMALLEST_TIME)[:, None, None] if output == "data" else jnp.zeros_like(z)
     np.testing.assert_allclose(velocity, expected, rtol=1e-6)
@@ -104,22 +104,27 @@ def test_fresh_conditional_blocks_are_the_identity() -> None:
     np.testing.assert_array_equal(call(backbone, h, condition), h)
 
 
-def test_the_three_readings_of_the_last_layer() -> None:
-    """The same raw output as u, as u less a gain on z, and as data x with u = (z - x) / t."""
-    z, _, t, _ = arguments()
+def test_the_readings_of_the_last_layer() -> None:
+    """The same raw output as u, as u less a gain on z or less that of Gaussian data, and as data x: u = (z - x) / t."""
+    z, r, t, _ = arguments()
     hidden, condition = jax.random.normal(jax.random.key(4), (2, 15, 8)), jax.random.normal(jax.random.key(5), (2, 8))
     heads = {}
-    for output in ("velocity", "skip-velocity", "data"):
+    for output in ("velocity", "skip-velocity", "data", "beyond-gaussian"):
         config = VelocityNetConfig(architecture=TINY, condition_width=8, output=output)
         heads[output] = filled(lambda config=config: VelocityHead(config, 4, rngs=rngs()))
         heads[output].norm, heads[output].project = heads["velocity"].norm, heads["velocity"].project
-    raw = call(heads["velocity"], hidden, z, t, condition)
+    raw = call(heads["velocity"], hidden, z, r, t, condition)
     assert np.abs(raw).min(axis=(0, 1)).max() > 0.0
     gain = heads["skip-velocity"].gain(condition)[:, None, :]
     assert np.abs(gain).min() > 0.0
-    np.testing.assert_allclose(call(heads["skip-velocity"], hidden, z, t, condition), raw + gain * z, atol=1e-6)
+    np.testing.assert_allclose(call(heads["skip-velocity"], hidden, z, r, t, condition), raw + gain * z, atol=1e-6)
     expected = (z - raw) / np.maximum(t, SMALLEST_TIME)[:, None, None]
-    np.testing.assert_allclose(call(heads["data"], hidden, z, t, condition), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(call(heads["data"], hidden, z, r, t, condition), expected, rtol=1e-5, atol=1e-5)
+    sigma_r, sigma_t = (np.sqrt((1.0 - time) ** 2 + time**2)[:, None, None] for time in (r, t))
+    expected = raw / sigma_t + (1.0 - sigma_r / sigma_t) / (t - r)[:, None, None] * z
+    np.testing.assert_allclose(
+        call(heads["beyond-gaussian"], hidden, z, r, t, condition), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 # Conditions.

@@ -38,6 +38,7 @@ LATER_DEFAULTS = {
     ),
     "ConvNeXtConfig.padding": "centred",
     "TrainingConfig.frozen_networks": (),
+    "TrainingConfig.method_error": "by-gain",
     "TrainingConfig.method_loss_weight": 1.0,
     "TrainingConfig.spectral_bin_weight": 0.0,
     "TrainingConfig.spectral_loss_weight": 0.0,

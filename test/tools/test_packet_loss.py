@@ -6,6 +6,7 @@ from fixtures.tiny_models import HOP, sound, tiny_codec
 
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.evaluators.codec_evaluation import Clip
 from meanflow_audio_codec.tools.benchmarks.coding.lost_packets import burst_losses, random_losses
 from meanflow_audio_codec.tools.benchmarks.coding.packet_loss import SILENCE, Channel, _decoded, _packets
 
@@ -54,7 +55,7 @@ def test_the_benchmark_decodes_live_and_silence_is_worse():
     assert len(packets) == -(-101 // frames)
 
     def decoded(channel: Channel, way: Concealment) -> np.ndarray:
-        (pair,) = _decoded(codec, [("a", samples)], [packets], channel, way, frames)
+        (pair,) = _decoded(codec, [Clip("a", samples)], [packets], channel, way, frames)
         assert pair.decoded.shape == samples.shape
         return pair.decoded
 

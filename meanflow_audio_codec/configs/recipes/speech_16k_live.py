@@ -50,7 +50,7 @@ def config() -> ExperimentConfig:
         bottleneck=FSQConfig(levels=(5,) * 48),
         prior=PriorConfig(architecture=wide),
         decoder=VelocityNetConfig(architecture=wide),
-        method=ImprovedMeanFlowConfig(default_temperature=0.25),
+        method=ImprovedMeanFlowConfig(default_temperature=1.0),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200),
         training=TrainingConfig(
             num_steps=3_000,

@@ -78,5 +78,6 @@ def test_a_voice_is_its_own_and_noise_is_another():
 
 
 def test_silence_has_no_voice():
+    need("speaker_similarity")
     with pytest.raises(NotMeasurableError, match="silent"):
         speaker_similarity(SPEECH, np.zeros_like(SPEECH), 16_000)
