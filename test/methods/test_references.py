@@ -62,8 +62,8 @@ def test_the_golden_files_are_what_the_references_compute(name: str) -> None:
 
 
 def test_the_shipped_decoder_computes_the_same() -> None:
-    """The network of speech-16k with its trained weights, at full size, over one second of tokens."""
-    pretrained = load_pretrained("speech-16k")
+    """The network over frames of audio-44k with its trained weights, at full size, over fifty tokens."""
+    pretrained = load_pretrained("audio-44k")
     ours = pretrained.model.decoder
     weights = named_arrays(ours)
     channels, local_channels = weights["project_in.kernel"].shape[0], weights["project_local.kernel"].shape[0]
