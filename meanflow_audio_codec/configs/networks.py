@@ -80,6 +80,8 @@ class PatchConvolutionConfig(Config):
     # Features of a patch, and how many times as many lie between the two layers of a block.
     width: PositiveInt = 64
     expansion: PositiveInt = 2
+    # Features that a patch is told by each of its four neighbours.
+    neighbour_width: PositiveInt = 16
     # One block per entry: how many frames, and how many patches, away its neighbours are.
     dilations: Annotated[tuple[tuple[PositiveInt, PositiveInt], ...], Field(min_length=1)] = (
         (1, 1),

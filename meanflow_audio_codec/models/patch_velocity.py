@@ -41,25 +41,32 @@ def shifted(h: Float[Array, "b n k d"], frames: int, patches: int) -> Float[Arra
 
 
 class PatchBlock(nnx.Module):
-    """A two-layer network over a patch and its four neighbours: before, after, below and above, some way off."""
+    """A two-layer network over a patch and what its four neighbours tell: before, after, below and above, some way off.
+
+    A neighbour tells fewer features than a patch has: whole neighbours would be most of the operations.
+    """
 
     def __init__(
         self, config: PatchConvolutionConfig, dilation: tuple[int, int], condition_width: int, *, rngs: nnx.Rngs
     ):
         self.frames, self.patches = dilation
         self.norm = AdaptiveLayerNorm(config.width, condition_width, initial_gate=INITIAL_GATE, rngs=rngs)
-        self.expand = nnx.Linear(5 * config.width, config.expansion * config.width, rngs=rngs)
+        self.tell = nnx.Linear(config.width, 4 * config.neighbour_width, use_bias=False, rngs=rngs)
+        inputs = config.width + 4 * config.neighbour_width
+        self.expand = nnx.Linear(inputs, config.expansion * config.width, rngs=rngs)
         self.contract = nnx.Linear(config.expansion * config.width, config.width, rngs=rngs)
 
     def __call__(self, h: Float[Array, "b n k d"], condition: Float[Array, "b e"]) -> Float[Array, "b n k d"]:
         """The features after this block."""
         batch, frames, patches, width = h.shape
         normed, gate = self.norm(h.reshape(batch, frames * patches, width), condition)
-        normed = normed.reshape(h.shape)
-        offsets = ((0, 0), (-self.frames, 0), (self.frames, 0), (0, -self.patches), (0, self.patches))
-        neighbours = jnp.concatenate([shifted(normed, *offset) for offset in offsets], axis=-1)
         # One product for all neighbours, and rows of all examples: what a CPU does fastest.
-        hidden = gelu(self.expand(neighbours.reshape(-1, 5 * width)), "tanh")
+        rows = normed.reshape(-1, width)
+        told = jnp.split(self.tell(rows).reshape(batch, frames, patches, -1), 4, axis=-1)
+        offsets = ((-self.frames, 0), (self.frames, 0), (0, -self.patches), (0, self.patches))
+        neighbours = [shifted(part, *offset) for part, offset in zip(told, offsets, strict=True)]
+        inputs = jnp.concatenate([normed.reshape(h.shape), *neighbours], axis=-1)
+        hidden = gelu(self.expand(inputs.reshape(batch * frames * patches, -1)), "tanh")
         return h + (INITIAL_GATE + gate[:, :, None, :]) * self.contract(hidden).reshape(h.shape)
 
 
