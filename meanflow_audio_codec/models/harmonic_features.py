@@ -40,7 +40,7 @@ class HarmonicFeatures:
 
     def __call__(
         self, mean: Float[Array, "b n bins"], log_scale: Float[Array, "b n bins"]
-    ) -> Float[Array, "b n features bins"]:
+    ) -> Float[Array, "b n bins features"]:
         """`NUM_FEATURES` values per bin, all of about unit variance or less."""
         number = np.arange(mean.shape[-1])
         exciting = jnp.asarray((number >= self.lowest_bin) & (number < self.highest_bin), mean.dtype)
@@ -54,7 +54,7 @@ class HarmonicFeatures:
                 *self._levelled(even),
                 *self._levelled(odd),
             ],
-            axis=-2,
+            axis=-1,
         )
 
     @property

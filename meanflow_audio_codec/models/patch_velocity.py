@@ -112,12 +112,13 @@ class PatchVelocityNet(nnx.Module):
         condition = self.embedding(r, t, None, None, None)
         scale = gaussian_scale(t)[:, None, None]
         prior, features = jnp.split(conditioning.local, [self.prior_channels], axis=-1)
-        of_bins = jnp.concatenate([(z / scale)[:, :, None], features.reshape(batch, frames, NUM_FEATURES, -1)], axis=2)
+        # Values of a bin lie side by side: a patch is a row as it stands in memory.
+        of_bins = jnp.concatenate([(z / scale)[..., None], features.reshape(*z.shape, NUM_FEATURES)], axis=-1)
         parts, first = [], 0
         for (count, bins), project in zip(self.groups, self.project_in, strict=True):
-            group = of_bins[..., first : first + count * bins]
+            group = of_bins[:, :, first : first + count * bins]
             first += count * bins
-            of_patches = rearrange(group, "b n f (k p) -> (b n k) (f p)", p=bins)
+            of_patches = rearrange(group, "b n (k p) f -> (b n k) (p f)", p=bins)
             parts.append(project(of_patches).reshape(batch, frames, count, -1))
         of_frames = self.project_frame(prior.reshape(batch * frames, -1)).reshape(-1, FRAME_VALUES)
         of_frames = self.project_frame_values(of_frames).reshape(batch, frames, self.num_patches, -1)

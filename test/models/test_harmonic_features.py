@@ -30,15 +30,15 @@ def test_shape_and_the_plain_ones():
     mean = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, HOP)), jnp.float32)
     log_scale = mean - 1.0
     features = FEATURES(mean, log_scale)
-    assert features.shape == (2, 5, NUM_FEATURES, HOP)
-    assert np.array_equal(features[:, :, MEAN], mean)
-    assert np.array_equal(features[:, :, LOG_SCALE], log_scale)
+    assert features.shape == (2, 5, HOP, NUM_FEATURES)
+    assert np.array_equal(features[..., MEAN], mean)
+    assert np.array_equal(features[..., LOG_SCALE], log_scale)
 
 
 def test_the_mean_in_quadrature_is_that_of_its_signal():
     signal = pulses(170.0)
     expected = np.asarray(mdst(jnp.asarray(signal), HOP))
-    actual = of_signal(signal, HOP)[:, QUADRATURE]
+    actual = of_signal(signal, HOP)[..., QUADRATURE]
     assert np.allclose(actual[2:-2], expected[2:-2], atol=1e-3 * np.abs(expected).max())
 
 
@@ -46,7 +46,7 @@ def test_the_mean_in_quadrature_is_that_of_its_signal():
 @pytest.mark.parametrize("part", [EVEN, ODD])
 def test_excitation_has_lines_at_the_harmonics_above_what_is_known(pitch, part):
     """The mean ends at 1.5 kHz; between 1.8 and 3.2 kHz the energy lies within a bin of harmonics, not between them."""
-    cosine, sine = np.moveaxis(of_signal(pulses(pitch), 60)[4:-4, part], 1, 0)
+    cosine, sine = np.moveaxis(of_signal(pulses(pitch), 60)[4:-4, :, part], -1, 0)
     energy = (cosine**2 + sine**2).mean(axis=0)
     centres = (np.arange(HOP) + 0.5) * RATE / 2 / HOP
     distance = np.abs(centres / pitch - np.round(centres / pitch)) * pitch
@@ -58,7 +58,7 @@ def test_excitation_has_lines_at_the_harmonics_above_what_is_known(pitch, part):
 def test_excitation_is_in_phase_with_the_harmonics_it_stands_for():
     """Harmonics of one pitch that are in phase stay so under an odd power: the known ones tell of the unknown."""
     signal = pulses(200.0)
-    excitation = of_signal(signal, 60)[4:-4, ODD]
+    excitation = np.moveaxis(of_signal(signal, 60)[4:-4, :, ODD], -1, 1)
     truth = np.stack([np.asarray(f(jnp.asarray(signal), HOP))[4:-4] for f in (mdct, mdst)], axis=1)
     band = slice(72, 120)
     product = (excitation[..., band] * truth[..., band]).sum()
@@ -68,7 +68,7 @@ def test_excitation_is_in_phase_with_the_harmonics_it_stands_for():
 
 def test_excitation_does_not_depend_on_the_level_of_the_mean():
     """Below 4 kHz; higher up there is next to nothing of it, and the floor of the level counts."""
-    loud, quiet = (of_signal(level * pulses(150.0), 60)[4:-4, EVEN, 20:160] for level in (1.0, 0.25))
+    loud, quiet = (of_signal(level * pulses(150.0), 60)[4:-4, 20:160, EVEN] for level in (1.0, 0.25))
     assert np.allclose(loud, quiet, atol=0.05)
 
 

@@ -81,7 +81,7 @@ def shares(
     table = {"known by the codes": known.reshape(-1, PATCH_BINS).mean(-1)}
     table["explained by white noise"] = explained_share(error, (noise[0], noise[1]), counted)
     for name, (first, second) in PAIRS.items():
-        pair = (of_bins[:, :, first], of_bins[:, :, second])
+        pair = (of_bins[..., first], of_bins[..., second])
         table[f"explained by {name}"] = explained_share(error, pair, counted)
     return table
 
