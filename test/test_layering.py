@@ -29,7 +29,7 @@ ALLOWED = {
     "commands": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
     "tools": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
     "__main__": {"commands", "errors"},
-    "__init__": {"codec"},
+    "__init__": {"codec", "errors"},
 }
 
 # Rooms of the codec: each may import from those before it.

@@ -20,7 +20,7 @@ class StreamPacket(NamedTuple):
     All packets hold the same number of frames but those of the last slice, which may hold fewer.
     """
 
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] (the name in the protocol; no tuple method is used)
     channel: int
     num_frames: int
     payload: bytes

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fixtures.tiny_models import RATE, sound, tiny_codec
+from fixtures.tiny_models import RATE, codec_folder, sound, tiny_codec
 
-from meanflow_audio_codec import BitstreamError
+from meanflow_audio_codec import BitstreamError, Codec
 from meanflow_audio_codec.codec.container import Header, Packet, read_stream, write_stream
 from meanflow_audio_codec.commands import info
 from meanflow_audio_codec.errors import InputError
@@ -84,9 +84,13 @@ def small_heap() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_heap")
 def test_mutated_files_are_decoded_or_refused_and_nothing_else(files):
-    codec = tiny_codec()
+    """What damage costs is compared with what reading the model and intact files costs, in the same process."""
+    start = time.process_time()
+    codec = Codec.from_pretrained(codec_folder())
     for data in files:
-        codec.decode(data)  # compiles, so that the times below are those of decoding
+        codec.decode(data)  # compiles, which a damaged file of another length may have to, too
+    intact = time.process_time() - start
+    longest = 0.0
     rng = np.random.default_rng(0)
     refusals: list[str] = []
     decoded = 0
@@ -99,7 +103,8 @@ def test_mutated_files_are_decoded_or_refused_and_nothing_else(files):
             decoded += 1
         except InputError as error:
             refusals.append(str(error))
-        assert time.process_time() - start < 2.0
+        longest = max(longest, time.process_time() - start)
+    assert longest < 3 * intact
     # Some damage is none: another sample rate, or a payload that stayed as it was.
     assert len(refusals) > 2_400
     assert not any("\n" in message for message in refusals)

@@ -43,28 +43,40 @@ def test_an_error_comes_at_its_step_and_stays() -> None:
     assert prefetch_threads() == 0
 
 
+class Counting(GaussianDataset):
+    """Notes which batches were made."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1.0, shape=(1,), batch_size=1)
+        self.made: list[int] = []
+
+    def batch(self, step: int) -> Batch:
+        self.made.append(step)
+        return super().batch(step)
+
+    def wait_for(self, count: int) -> None:
+        while len(self.made) < count:
+            time.sleep(0.001)
+
+
 def test_no_more_than_depth_batches_are_made_ahead() -> None:
-    made = []
-
-    class Counting(GaussianDataset):
-        def batch(self, step: int) -> Batch:
-            made.append(step)
-            return super().batch(step)
-
-    with prefetch(Counting(scale=1.0, shape=(1,), batch_size=1), 0, depth=2) as batches:
+    data = Counting()
+    with prefetch(data, 0, depth=2) as batches:
         next(batches)
-        time.sleep(0.1)
-        # One taken, two waiting, one in the hands of the thread.
-        assert len(made) == 4
+        # One taken, two waiting, one in the hands of the thread; no other follows.
+        data.wait_for(4)
+        time.sleep(0.05)
+        assert data.made == [0, 1, 2, 3]
 
 
 def test_closing_ends_a_waiting_thread_and_the_iteration() -> None:
-    batches = prefetch(GaussianDataset(scale=1.0, shape=(3,), batch_size=2), 0)
+    data = Counting()
+    batches = prefetch(data, 0, depth=2)
     next(batches)
-    time.sleep(0.05)
-    start = time.perf_counter()
+    data.wait_for(4)
     batches.close()
-    assert time.perf_counter() - start < 1.0
+    # The thread waited to hand over the last one: no other was made.
+    assert data.made == [0, 1, 2, 3]
     assert prefetch_threads() == 0
     assert list(batches) == []
     batches.close()

@@ -135,7 +135,7 @@ def read_chunk(source: ByteSource, where: str) -> Chunk:
     kind, size = read_chunk_head(source, where)
     crc = zlib.crc32(_HEAD.pack(kind, size))
     known = kind in MAX_BYTES
-    pieces = []
+    pieces: list[bytes] = []
     left = size
     while left:
         piece = source.read(min(left, _PIECE))

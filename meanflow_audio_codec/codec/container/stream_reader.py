@@ -91,7 +91,7 @@ class StreamReader:
         where = f"after the last of {self._order.num_packets} packets"
         if chunk.kind != INDEX:
             raise BitstreamError(f"{chunk.name} stands where the index belongs, {where}: the file is damaged")
-        if chunk.content != index:
+        if chunk.content != bytes(index):
             raise BitstreamError("the index does not lead to the packets: the file is damaged")
         index_start, digest_expected = self._chunk_start, self._digest
         end = self._next(where)

@@ -34,7 +34,7 @@ def tags_to_bytes(tags: Mapping[str, str]) -> bytes:
     Raises:
         BitstreamError: a key or value that cannot be stored, or more than 64 KiB of them.
     """
-    parts = []
+    parts: list[bytes] = []
     for key, value in tags.items():
         problem = tag_problem(key, value)
         if problem is not None:

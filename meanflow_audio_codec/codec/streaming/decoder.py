@@ -112,7 +112,7 @@ class StreamingDecoder:
         self._check(packet)
         symbols, codes = self._packet_coder.decode(packet.payload, packet.num_frames)
         tokens = self._networks.side_of_symbols(symbols), codes
-        samples = []
+        samples: list[np.ndarray] = []
         while (self._next_index, len(self._slice)) < (packet.index, packet.channel):
             samples.append(self._place(None))
         samples.append(self._place(tokens))

@@ -121,7 +121,7 @@ class StreamingEncoder:
 
     def _packets(self, core: int, num_frames: int) -> list[StreamPacket]:
         """The packets of the first frames of the window, which then moves on."""
-        packets = []
+        packets: list[StreamPacket] = []
         for channel, samples in enumerate(self._window):
             window = samples[: self._networks.encoder_window_samples(core)].copy()
             symbols, codes = self._networks.encode_window(window, self._point)
