@@ -48,13 +48,13 @@ def prepare_standard_streams() -> None:
 
 def settle_standard_streams() -> None:
     """Write what is still buffered; what cannot be written must not fail once more when the program ends."""
-    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, number)
+                os.dup2(nowhere, stream.fileno())
                 os.close(nowhere)
 
 

@@ -177,9 +177,13 @@ class RecordingReader:
             self._note(f"ends early: it is cut after {seconds:.2f} s")
 
     def _goes_on(self) -> bool:
-        """Whether there are samples behind those that the library could not read: then it was no end."""
+        """Whether something stands behind what the library could not read: then that was no end."""
         import soundfile
 
+        position = self._guard.tell()
+        if position < self._guard.seek(0, io.SEEK_END):
+            return True
+        self._guard.seek(position)
         for _ in range(3):  # each damaged place is an error of its own
             try:
                 return len(self._sound.read(1, dtype="float32", always_2d=True)) > 0

@@ -54,7 +54,7 @@ def _one(file: Any, size: int) -> tuple[Any, str, int]:
     if header is None:
         return file, "", size
     start, stated, available = header.data_start, header.data_length, size - header.data_start
-    if stated > available:
+    if stated > available or (header.is_open and stated >= _LARGEST):
         remark = "" if header.is_open else early(stated / header.byte_rate, available / header.byte_rate)
         return _with_length(file, header, available), remark, size
     if stated == 0:
