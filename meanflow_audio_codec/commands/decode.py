@@ -1,8 +1,6 @@
 """`meanflow-codec decode`: .mfc files to audio files."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +15,7 @@ from meanflow_audio_codec.commands.standard_streams import (
     carries_messages,
     opened_input,
     opened_output,
+    tell_figures,
 )
 from meanflow_audio_codec.datasets.remarks import tell
 
@@ -65,14 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return run_batch(plan, FileDecoder, arguments, "decoded")
     figures = FileDecoder(arguments, shows_progress=True)(task)
-    messages = sys.stdout if carries_messages(task.output) else sys.stderr
-    if arguments.json:
-        print(json.dumps(figures), file=messages)
-    else:
-        print(
-            f"{task.output}: {figures['seconds']:.2f} s, {figures['channels']} channel(s), {figures['sample_rate']} Hz",
-            file=messages,
-        )
+    text = f"{task.output}: {figures['seconds']:.2f} s, {figures['channels']} channel(s), {figures['sample_rate']} Hz"
+    tell_figures(task.output, figures if arguments.json else text)
     return 0
 
 

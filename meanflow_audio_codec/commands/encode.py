@@ -1,8 +1,6 @@
 """`meanflow-codec encode`: audio files to .mfc files."""
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from meanflow_audio_codec.commands.standard_streams import (
     carries_messages,
     opened_input,
     opened_output,
+    tell_figures,
 )
 from meanflow_audio_codec.datasets.remarks import tell
 from meanflow_audio_codec.errors import InputError
@@ -62,16 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return run_batch(plan, FileEncoder, arguments, "encoded")
     figures = FileEncoder(arguments, shows_progress=True)(task)
-    messages = sys.stdout if carries_messages(task.output) else sys.stderr
-    if arguments.json:
-        print(json.dumps(figures), file=messages)
-    else:
-        rate = figures["bits_per_second"] / 1000
-        print(
-            f"{task.output}: {figures['file_bytes']} bytes for {figures['seconds']:.2f} s, "
-            f"{rate:.2f} kbit/s of payload",
-            file=messages,
-        )
+    rate = figures["bits_per_second"] / 1000
+    text = f"{task.output}: {figures['file_bytes']} bytes for {figures['seconds']:.2f} s, {rate:.2f} kbit/s of payload"
+    tell_figures(task.output, figures if arguments.json else text)
     return 0
 
 

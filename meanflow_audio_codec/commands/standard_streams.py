@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import stat
 import sys
@@ -75,6 +76,15 @@ def is_stream(path: Path) -> bool:
 def carries_messages(output: Path) -> bool:
     """Whether standard output is free for messages: it is not where it, or another stream, carries a file."""
     return output != STANDARD_STREAM and not is_stream(output)
+
+
+def tell_figures(output: Path, figures: dict[str, Any] | str) -> None:
+    """What was made of one file, as a text or as JSON: on standard error where standard output carries the file."""
+    text = figures if isinstance(figures, str) else json.dumps(figures)
+    if carries_messages(output):
+        print(text)
+    else:
+        tell(text)
 
 
 @contextmanager

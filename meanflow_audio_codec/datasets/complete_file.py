@@ -20,15 +20,19 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     is written. Of several writers of one path the last wins. The content is on the disk before the name is.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or is a folder, a pipe or a device.
     """
     target = link_target(path)
     try:
         old = target.stat()
     except FileNotFoundError:
         old = None
-    # A short name: that of the file may be as long as the system allows.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        # A device or a pipe, which a file must not take the place of.
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    # A short name: that of the file may be as long as the system allows. The process alone would not do: it may have
+    # threads, and containers that share a folder have processes of one number.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.{os.getpid()}.tmp")
     # What was private is so from the first byte.
     mode = 0o666 if old is None else 0o600
     file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b")

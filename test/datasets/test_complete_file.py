@@ -104,3 +104,19 @@ def test_of_several_writers_the_last_wins_and_none_fails(tmp_path):
     assert failures == []
     assert path.read_bytes() in {letter * 10_000 for letter in (b"a", b"b", b"c")}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_replaced(tmp_path, kind):
+    path = tmp_path / "it"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/null")
+        case "folder":
+            path.mkdir()
+    before = path.stat().st_ino
+    with pytest.raises(OSError, match="it is no regular file"):
+        write(path)
+    assert path.stat().st_ino == before

@@ -6,6 +6,7 @@ from meanflow_audio_codec.datasets.audio.layouts.flac import flac_layout
 from meanflow_audio_codec.datasets.audio.layouts.layout import Layout, read_at, size_of
 from meanflow_audio_codec.datasets.audio.layouts.mp3 import mp3_layout, skip_texts
 from meanflow_audio_codec.datasets.audio.layouts.ogg import ogg_layout
+from meanflow_audio_codec.datasets.audio.layouts.other_formats import other_layout
 from meanflow_audio_codec.datasets.audio.layouts.wav import KINDS, wav_layout
 
 
@@ -27,4 +28,4 @@ def layout_of(file: Any, *, by_header: bool = False) -> Layout:
             return flac_layout(file, first, by_header=by_header)
     if start[:3] == b"ID3" or (start[:1] == b"\xff" and start[1:2] >= b"\xe0"):
         return mp3_layout(file, by_header=by_header)
-    return Layout((file,))
+    return other_layout(file)
