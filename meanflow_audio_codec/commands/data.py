@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from meanflow_audio_codec.commands.corpus_list import list_corpora
+from meanflow_audio_codec.commands.shared_arguments import add_strict
 from meanflow_audio_codec.errors import InputError
 
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="manifest column whose values are the pack's labels; given again, for rows without a value in the first",
     )
+    add_strict(parser)
     parser.add_argument("--pack-file", type=Path, metavar="FILE", help="where to write the pack, instead of the cache")
 
 
@@ -105,6 +107,7 @@ def _pack(arguments: argparse.Namespace, directory: Path) -> int:
         split=arguments.split,
         label_columns=tuple(arguments.label_column or ()),
         pack_file=arguments.pack_file,
+        strict=arguments.strict,
     )
     clips, hours = len(dataset.pack.names), len(dataset.pack.samples) / arguments.sample_rate / 3600.0
     _tell(
@@ -118,26 +121,27 @@ def _pack(arguments: argparse.Namespace, directory: Path) -> int:
 def _list(arguments: argparse.Namespace, directory: Path) -> int:
     from meanflow_audio_codec.datasets.inventory import inventory
 
-    folders = list(inventory(directory))
+    folders = list(inventory(directory, strict=arguments.strict))
     if arguments.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(folder) for folder in folders], indent=2) + "\n")
     elif not folders:
         sys.stdout.write(f"no data sets in {directory}: put folders of audio files, or mnist, into it\n")
     else:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table("name", "kind", "split", "examples", "hours", "sample rates (Hz)", "state")
         for folder in folders:
             splits = list(folder.examples)
             table.add_row(
-                folder.name,
+                escape(folder.name),
                 folder.kind,
-                "\n".join(splits),
+                escape("\n".join(splits)),
                 "\n".join(str(folder.examples[split]) for split in splits),
                 "\n".join(f"{folder.hours[split]:.2f}" for split in splits if split in folder.hours),
                 "\n".join(map(str, folder.sample_rates)),
-                folder.problem or "good",
+                escape(folder.problem or "good"),
             )
         Console().print(table)
     return 1 if any(folder.problem for folder in folders) else 0

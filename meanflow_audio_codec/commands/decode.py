@@ -1,8 +1,6 @@
 """`meanflow-codec decode`: .mfc files to audio files."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +10,14 @@ from meanflow_audio_codec.commands.batches.codec_worker import CodecWorker
 from meanflow_audio_codec.commands.batches.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
 from meanflow_audio_codec.commands.batches.recording_progress import recording_progress
 from meanflow_audio_codec.commands.shared_arguments import add_decoding, add_force, add_json, add_model_of_file
-from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
+from meanflow_audio_codec.commands.standard_streams import (
+    STANDARD_STREAM,
+    carries_messages,
+    opened_input,
+    opened_output,
+    tell_figures,
+)
+from meanflow_audio_codec.datasets.remarks import tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,14 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return run_batch(plan, FileDecoder, arguments, "decoded")
     figures = FileDecoder(arguments, shows_progress=True)(task)
-    messages = sys.stderr if task.output == STANDARD_STREAM else sys.stdout
-    if arguments.json:
-        print(json.dumps(figures), file=messages)
-    else:
-        print(
-            f"{task.output}: {figures['seconds']:.2f} s, {figures['channels']} channel(s), {figures['sample_rate']} Hz",
-            file=messages,
-        )
+    text = f"{task.output}: {figures['seconds']:.2f} s, {figures['channels']} channel(s), {figures['sample_rate']} Hz"
+    tell_figures(task.output, figures if arguments.json else text)
     return 0
 
 
@@ -85,12 +84,12 @@ class FileDecoder(CodecWorker):
         is_part = self.arguments.start or self.arguments.end is not None
         with opened_input(task.input) as file:
             decoded = self._part(file) if is_part else self._whole(file)
-            if task.output != STANDARD_STREAM:
+            if carries_messages(task.output):
                 make_folder_of(task.output)
             written_tags = self._write(decoded, task.output)
         lost = sorted(decoded.tags.keys() - written_tags.keys())
         if lost:
-            print(f"{task.output}: its format could not keep the tag(s) {', '.join(lost)}", file=sys.stderr)
+            tell(f"{task.output}: its format could not keep the tag(s) {', '.join(lost)}")
         return {
             "output": str(task.output),
             "model": decoded.model,
@@ -138,11 +137,18 @@ class FileDecoder(CodecWorker):
     def _write(self, decoded: "_Decoded", output: Path) -> dict[str, str]:
         """Write the output, and return the tags that it could keep."""
         from meanflow_audio_codec.datasets.audio.audio_tags import read_tags
-        from meanflow_audio_codec.datasets.audio.recording_writer import recording_writer
+        from meanflow_audio_codec.datasets.audio.recording_writer import (
+            WRITABLE_FORMATS,
+            check_size,
+            recording_writer,
+        )
 
-        to_pipe = output == STANDARD_STREAM
-        suffix, name = (f".{self.arguments.format}", "the audio") if to_pipe else (output.suffix.lower(), str(output))
+        suffix = output.suffix.lower()
+        if not carries_messages(output) and suffix not in WRITABLE_FORMATS:
+            suffix = f".{self.arguments.format}"
+        name = "the audio" if output == STANDARD_STREAM else str(output)
         rate, tags = decoded.sample_rate, decoded.tags
+        check_size(name, suffix, decoded.channels, decoded.num_samples)
         with (
             recording_progress(decoded.num_samples / rate, shown=self.shows_progress) as advance,
             opened_output(output) as file,

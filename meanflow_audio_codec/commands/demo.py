@@ -12,6 +12,7 @@ from meanflow_audio_codec.commands.shared_arguments import (
     add_json,
     add_metrics,
     add_model,
+    add_strict,
     check_output,
     write_bytes,
 )
@@ -34,27 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, help="of the first decoding (default: the model's)")
     parser.add_argument("--seed", type=int, help="of the decoder's noise (default: the file's)")
     add_metrics(parser)
+    add_strict(parser)
     add_force(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.datasets.audio.audio_files import read_audio
     from meanflow_audio_codec.datasets.audio.example_recording import example_recording
+    from meanflow_audio_codec.datasets.audio_files import read_audio
     from meanflow_audio_codec.inference.decoding_options import check_decoding_options
 
     recordings: dict[str, tuple[np.ndarray, int]] = {}
     for path in arguments.inputs:
         if path.stem in recordings:
             raise InputError(f"{path}: another input has the same name; run the demo once for each")
-        recordings[path.stem] = read_audio(path)
+        recordings[path.stem] = read_audio(path, strict=arguments.strict)
     if not recordings:
         recordings["example"] = (example_recording(16_000)[None], 16_000)
     for name in recordings:
         for output in _outputs(arguments.output_dir, name).values():
-            if arguments.output_dir.exists():
-                check_output(output, (output.suffix,), arguments.force)
+            # A folder that is yet to be made holds nothing, but its names may be too long already.
+            exists = arguments.output_dir.exists()
+            check_output(output if exists else Path(output.name), (output.suffix,), arguments.force or not exists)
     check_decoding_options(num_steps=arguments.num_steps, temperature=arguments.temperature, seed=arguments.seed)
 
     from meanflow_audio_codec.codec.codec import Codec
@@ -104,7 +107,7 @@ def _run_one(
     metrics: tuple[str, ...],
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    from meanflow_audio_codec.datasets.audio.audio_files import write_audio
+    from meanflow_audio_codec.datasets.audio_files import write_audio
     from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clip
     from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
 
@@ -161,6 +164,7 @@ def _run_one(
 
 def _show(report: dict[str, Any], marks: "MetricMarks") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from meanflow_audio_codec.evaluators.clip_scores import METRICS
@@ -168,7 +172,7 @@ def _show(report: dict[str, Any], marks: "MetricMarks") -> None:
 
     console = Console()
     console.print(
-        f"[bold]{report['name']}[/bold] ({report['seconds']:.2f} s, {report['channels']} channel(s)) by "
+        f"[bold]{escape(report['name'])}[/bold] ({report['seconds']:.2f} s, {report['channels']} channel(s)) by "
         f"{report['model']}: "
         f"{report['payload_bits_per_second'] / 1000:.2f} kbit/s of payload, {report['file_bytes']} bytes in the file"
     )
@@ -190,4 +194,4 @@ def _show(report: dict[str, Any], marks: "MetricMarks") -> None:
             f"{metric} was not computed, its package is not installed: {how_to_install(metric)}", markup=False
         )
     for kind, path in report["files"].items():
-        console.print(f"{kind}: {path}", soft_wrap=True)
+        console.print(f"{kind}: {path}", soft_wrap=True, markup=False)

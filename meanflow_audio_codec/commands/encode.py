@@ -1,8 +1,6 @@
 """`meanflow-codec encode`: audio files to .mfc files."""
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +10,15 @@ from meanflow_audio_codec.commands.batches.batch import add_jobs, check_jobs, ru
 from meanflow_audio_codec.commands.batches.codec_worker import CodecWorker
 from meanflow_audio_codec.commands.batches.file_tasks import FileTask, make_folder_of, plan_tasks, single_task
 from meanflow_audio_codec.commands.batches.recording_progress import recording_progress
-from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model
-from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input, opened_output
+from meanflow_audio_codec.commands.shared_arguments import add_bitrate, add_force, add_json, add_model, add_strict
+from meanflow_audio_codec.commands.standard_streams import (
+    STANDARD_STREAM,
+    carries_messages,
+    opened_input,
+    opened_output,
+    tell_figures,
+)
+from meanflow_audio_codec.datasets.remarks import tell
 from meanflow_audio_codec.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tag", action="append", default=[], metavar="KEY=VALUE", help="keep a text; an empty value removes one"
     )
+    add_strict(parser)
     add_jobs(parser)
     add_force(parser)
     add_json(parser)
@@ -40,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from meanflow_audio_codec.datasets.audio.audio_files import READABLE_SUFFIXES
+    from meanflow_audio_codec.datasets.audio_files import READABLE_SUFFIXES
 
     check_jobs(arguments.jobs)
     _given_tags(arguments.tag)
@@ -55,16 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return run_batch(plan, FileEncoder, arguments, "encoded")
     figures = FileEncoder(arguments, shows_progress=True)(task)
-    messages = sys.stderr if task.output == STANDARD_STREAM else sys.stdout
-    if arguments.json:
-        print(json.dumps(figures), file=messages)
-    else:
-        rate = figures["bits_per_second"] / 1000
-        print(
-            f"{task.output}: {figures['file_bytes']} bytes for {figures['seconds']:.2f} s, "
-            f"{rate:.2f} kbit/s of payload",
-            file=messages,
-        )
+    rate = figures["bits_per_second"] / 1000
+    text = f"{task.output}: {figures['file_bytes']} bytes for {figures['seconds']:.2f} s, {rate:.2f} kbit/s of payload"
+    tell_figures(task.output, figures if arguments.json else text)
     return 0
 
 
@@ -77,7 +76,7 @@ class FileEncoder(CodecWorker):
         Raises:
             InputError: it cannot be read or is no audio, or the output cannot be written.
         """
-        with _opened(task.input) as recording:
+        with _opened(task.input, strict=self.arguments.strict) as recording:
             tags = _storable(recording.tags | _given_tags(self.arguments.tag), task.input)
             if recording.is_floating_point:
                 # Only these can hold samples to refuse, which is better told before the work than behind it.
@@ -100,10 +99,11 @@ class FileEncoder(CodecWorker):
         from meanflow_audio_codec.codec.files.whole_files import encode_file
 
         rate = recording.sample_rate
-        if output != STANDARD_STREAM:
+        if carries_messages(output):
             make_folder_of(output)
         with (
-            recording_progress(recording.num_samples / rate, shown=self.shows_progress) as advance,
+            # A length that the file leaves open has no bar.
+            recording_progress((recording.num_samples or 0) / rate, shown=self.shows_progress) as advance,
             opened_output(output) as file,
         ):
             blocks = _counted(recording.blocks(), rate, advance)
@@ -111,18 +111,15 @@ class FileEncoder(CodecWorker):
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[RecordingReader]":
+def _opened(path: Path, *, strict: bool) -> "Iterator[RecordingReader]":
     from meanflow_audio_codec.datasets.audio.recording_reader import opened_recording
-    from meanflow_audio_codec.datasets.audio.wav_length import repair_wav_length
 
     if path != STANDARD_STREAM:
-        with opened_recording(path, str(path)) as recording:
+        with opened_recording(path, str(path), strict=strict) as recording:
             yield recording
         return
-    with opened_input(path) as file:
-        repair_wav_length(file)
-        with opened_recording(file, "standard input") as recording:
-            yield recording
+    with opened_input(path) as file, opened_recording(file, "standard input", strict=strict) as recording:
+        yield recording
 
 
 def _check_samples(recording: "RecordingReader") -> None:
@@ -178,5 +175,5 @@ def _storable(tags: dict[str, str], source: Path) -> dict[str, str]:
         if problem is None:
             kept[key] = value
         else:
-            print(f"{source}: left out {problem}", file=sys.stderr)
+            tell(f"{source}: left out {problem}")
     return kept

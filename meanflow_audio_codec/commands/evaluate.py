@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from meanflow_audio_codec.commands.shared_arguments import add_json, add_metrics, add_model
+from meanflow_audio_codec.commands.shared_arguments import add_json, add_metrics, add_model, add_strict
 from meanflow_audio_codec.errors import InputError
 
 
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lyra", type=float, nargs="+", default=[], metavar="KBPS", help="Lyra V2, from the folder that LYRA_DIR names"
     )
     add_metrics(parser)
+    add_strict(parser)
     parser.add_argument(
         "--slow-every",
         type=int,
@@ -144,6 +145,7 @@ def _clips(arguments: argparse.Namespace, pretrained, sample_rate: int) -> list:
         batch_size=1,
         split=arguments.split,
         where=parse_conditions(arguments.only),
+        strict=arguments.strict,
     )
     clips = [Clip(name, samples, row.get("transcript", "")) for name, samples, row in data.clips()]
     if arguments.limit is not None:

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from meanflow_audio_codec.commands.standard_streams import opened_output
+from meanflow_audio_codec.commands.standard_streams import is_stream, opened_output
+from meanflow_audio_codec.datasets.complete_file import link_target
 from meanflow_audio_codec.errors import InputError
 
 
@@ -54,6 +55,13 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite existing output")
 
 
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """--strict."""
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse recordings that end earlier or later than they say"
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -62,18 +70,24 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def check_output(path: Path, suffixes: Iterable[str], force: bool) -> None:
     """Refuse, before any work, an output that could not be written or would overwrite something.
 
+    Named pipes and devices are written to as they are.
+
     Raises:
         InputError: an unknown suffix, the file exists and `force` is not set, or its folder does not exist.
     """
+    if is_stream(path):
+        return
     if path.suffix.lower() not in suffixes:
-        raise InputError(f"{path}: unknown suffix {path.suffix!r}; use {', '.join(suffixes)}")
+        hint = "; standard output is -" if path == Path("/dev/stdout") else ""
+        raise InputError(f"{path}: unknown suffix {path.suffix!r}; use {', '.join(suffixes)}{hint}")
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; name a file")
         if path.exists() and not force:
             raise InputError(f"{path}: exists; choose another name, or --force to overwrite it")
-        if not path.parent.is_dir():
-            raise InputError(f"{path.parent}: no such folder; make it first")
+        folder = link_target(path).parent
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; make it first")
     except OSError as error:  # such as a name that is too long
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -47,10 +47,12 @@ def _files(source: Path) -> list[Path]:
     Raises:
         InputError: it does not exist, or the folder holds none.
     """
-    if source == STANDARD_STREAM or source.is_file():
+    if source == STANDARD_STREAM:
         return [source]
     if not source.is_dir():
-        raise InputError(f"{source}: no such file")
+        if not source.exists():
+            raise InputError(f"{source}: no such file")
+        return [source]
     found = sorted(path for path in source.rglob("*") if path.suffix.lower() == ".mfc" and path.is_file())
     if not found:
         raise InputError(f"{source}: holds no .mfc file")

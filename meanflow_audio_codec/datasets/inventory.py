@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meanflow_audio_codec.datasets.audio.audio_sources import audio_sources
+from meanflow_audio_codec.datasets.audio.recording_reader import opened_recording
 from meanflow_audio_codec.datasets.base import SPLITS
 from meanflow_audio_codec.datasets.mnist import CHECKSUMS, FILES, read_idx
 from meanflow_audio_codec.errors import InputError
@@ -23,16 +24,17 @@ class DataFolder:
     problem: str | None = None
 
 
-def inventory(directory: Path) -> Iterator[DataFolder]:
+def inventory(directory: Path, *, strict: bool = False) -> Iterator[DataFolder]:
     """Each folder below the data directory that is MNIST, has a manifest, or holds audio files, by name.
 
-    MNIST is checked by its checksums, audio files by their headers.
+    MNIST is checked by its checksums, audio files by their headers; one whose header leaves its length open is read.
+    Recordings that are seen to end otherwise than they say are told, and with `strict` counted as unreadable.
     """
     for folder in sorted(path for path in directory.iterdir() if path.is_dir()):
         if any((folder / f"{name}.gz").exists() for name in FILES):
             yield _mnist(folder)
         else:
-            found = _audio(folder)
+            found = _audio(folder, strict=strict)
             if found is not None:
                 yield found
 
@@ -45,9 +47,7 @@ def _mnist(folder: Path) -> DataFolder:
     return DataFolder(folder.name, "mnist", examples={"train": sizes[0], "test": sizes[2]})
 
 
-def _audio(folder: Path) -> DataFolder | None:
-    import soundfile
-
+def _audio(folder: Path, *, strict: bool) -> DataFolder | None:
     try:
         sources = audio_sources(folder)
     except InputError as error:
@@ -59,13 +59,16 @@ def _audio(folder: Path) -> DataFolder | None:
     unreadable = []
     for source in sources:
         try:
-            header = soundfile.info(source.path)
-        except (soundfile.LibsndfileError, OSError):
+            with opened_recording(source.path, source.name, strict=strict, by_header=True) as recording:
+                num_samples = recording.num_samples
+                if num_samples is None:
+                    num_samples = sum(block.shape[1] for block in recording.blocks())
+        except InputError:
             unreadable.append(source.name)
             continue
         examples[source.split] += 1
-        seconds[source.split] += header.duration
-        rates.add(header.samplerate)
+        seconds[source.split] += num_samples / recording.sample_rate
+        rates.add(recording.sample_rate)
     # The usual splits in their usual order, then others.
     splits = sorted(examples, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
     return DataFolder(

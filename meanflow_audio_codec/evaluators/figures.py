@@ -1,14 +1,13 @@
 """Figures: spectrograms side by side, grids of images, training curves; written as PNG, complete or not at all."""
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from meanflow_audio_codec.datasets.complete_file import complete_file
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.mel import magnitude_blocks, window_length
 
@@ -177,12 +176,8 @@ def write_figure(figure: "Figure", path: Path) -> None:
     Raises:
         InputError: the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-        os.replace(temporary, path)
+        with complete_file(path) as file:
+            figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): check the folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

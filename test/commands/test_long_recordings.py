@@ -14,8 +14,8 @@ from meanflow_audio_codec.codec.container import read_stream
 from meanflow_audio_codec.codec.context import CORE_FRAMES
 from meanflow_audio_codec.commands.batches.recording_progress import recording_progress
 from meanflow_audio_codec.datasets.audio import recording_reader
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio
 from meanflow_audio_codec.datasets.audio.recording_writer import to_int16
+from meanflow_audio_codec.datasets.audio_files import read_audio
 
 
 @pytest.fixture

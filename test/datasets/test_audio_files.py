@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio, write_audio
+from meanflow_audio_codec.datasets.audio_files import read_audio, write_audio
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.resampling import resample
 

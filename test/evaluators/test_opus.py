@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio, write_audio
 from meanflow_audio_codec.datasets.audio.example_recording import example_recording
+from meanflow_audio_codec.datasets.audio_files import read_audio, write_audio
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.audio.reconstruction import signal_to_noise_ratio
 from meanflow_audio_codec.evaluators.peers.alignment import find_lag, remove_lag

@@ -35,15 +35,14 @@ class SeekableReader:
             BitstreamError: not a file of this format, another version, truncated, corrupted or out of range.
         """
         self._source = source = SeekableSource(file)
-        size = source.size()
         source.move(0)
-        read_preamble(source)
+        read_preamble(source)  # before all of it is asked for, which from a pipe may never end
         chunk = read_chunk(source, "in the header")
         if chunk.kind != HEADER:
             raise BitstreamError(f"the file begins with {chunk.name}, not with the header: it is damaged")
         self.header = Header.from_bytes(chunk.content)
         header_end = source.position
-        end_start = size - END_CHUNK_BYTES
+        end_start = source.size() - END_CHUNK_BYTES
         self.trailer = self._read_trailer(header_end, end_start)
         self._positions = self._read_index(header_end, end_start)
         self.tags = self._read_tags(header_end)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,12 @@ from meanflow_audio_codec.datasets.augmentation.augmentation import Augmentation
 from meanflow_audio_codec.datasets.augmentation.playback_speed import excerpt_samples, margin_samples, play
 from meanflow_audio_codec.datasets.base import Batch
 from meanflow_audio_codec.datasets.data_directory import cache_directory
+from meanflow_audio_codec.datasets.remarks import tell
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
+
+# Of the folders' names in that of a pack, which has some more to hold.
+_NAME_BYTES = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,9 @@ class AudioFolder:
     evaluation and `clips()`. A clip that would then exceed full scale is scaled down as a whole to a peak of 1, so it
     stays below the level; a silent clip stays silent. In `batch`, `augmentation` changes speed, colour and noise of a
     crop, then `gain_range_db` scales it by a random gain. Neither clips: a crop may exceed full scale.
+
+    A recording that ends earlier or later than it says is packed as far as it goes, and told on standard error;
+    `strict` refuses it.
     """
 
     folders: tuple[Path, ...]
@@ -50,6 +58,7 @@ class AudioFolder:
     gain_range_db: tuple[float, float] = (0.0, 0.0)
     augmentation: AugmentationConfig | None = None
     pack_file: Path | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -84,9 +93,11 @@ class AudioFolder:
         """Where the pack is, or will be: `pack_file`, or a file of the cache named after folders and settings."""
         if self.pack_file is not None:
             return self.pack_file
-        folders = [folder.resolve() for folder in self.folders]
-        settings = json.dumps([[str(folder) for folder in folders], self._request])
-        name = "-".join(folder.name for folder in folders)[:60]
+        # Not `resolve`, which raises an error of its own where symbolic links lead in a circle.
+        folders = [os.path.realpath(folder) for folder in self.folders]
+        settings = json.dumps([folders, self._request])
+        name = "-".join(os.path.basename(folder) for folder in folders)[:60]
+        name = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         return cache_directory() / "packs" / f"{name}-{self.split}-{self.sample_rate}-{digest}.pack"
 
@@ -105,13 +116,29 @@ class AudioFolder:
                     f"{path} was packed for {json.dumps(pack.request)}: name another pack file or use these"
                 )
             if not any(folder.exists() for folder in self.folders):
-                return pack
+                return self._looked_at(pack)
         if not self.folders:
             raise InputError("no audio folder given: give at least one, or a pack file that exists")
         sources, class_names = self._sources()
         if not path.exists() or open_pack(path).fingerprint != fingerprint(sources):
-            write_pack(path, sources, self._request, class_names)
-        return open_pack(path)
+            write_pack(path, sources, self._request, class_names, strict=self.strict)  # tells each recording
+            return open_pack(path)
+        return self._looked_at(open_pack(path))
+
+    def _looked_at(self, pack: AudioPack) -> AudioPack:
+        """A pack made earlier, once what was told of its recordings then is told again in short.
+
+        Raises:
+            InputError: something was, or may have been, and `strict` is set.
+        """
+        if self.strict and pack.remarks is None:
+            raise InputError(f"{self.pack_path} was made before ends were looked at: delete it and pack again")
+        if pack.remarks:
+            told = f"{self.pack_path} has {len(pack.remarks)} recording(s) with a wrong end; {pack.remarks[0]}"
+            if self.strict:
+                raise InputError(f"{told}: give whole recordings, or leave out --strict")
+            tell(told)
+        return pack
 
     def batch(self, step: int) -> Batch:
         """Random crops, clips drawn in proportion to their length; a shorter clip lies at random among zeros."""

@@ -6,7 +6,6 @@ length of the index and a magic number. The footer comes last, so a file cut sho
 
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int16
 
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio
 from meanflow_audio_codec.datasets.audio.audio_sources import AudioSource
+from meanflow_audio_codec.datasets.audio.recording_reader import opened_recording
 from meanflow_audio_codec.datasets.audio.recording_writer import INT16_SCALE, to_int16
+from meanflow_audio_codec.datasets.complete_file import complete_file
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.preprocessing.resampling import resample
 
@@ -27,7 +27,10 @@ FOOTER = struct.Struct("<Q8s")
 
 @dataclass(frozen=True)
 class AudioPack:
-    """An opened pack: mapped samples, and name, manifest row, start and length in samples of each clip."""
+    """An opened pack: mapped samples, and name, manifest row, start and length in samples of each clip.
+
+    `remarks` are on recordings that ended otherwise than they said; None in packs from before that was looked at.
+    """
 
     samples: Int16[np.ndarray, " total"]
     names: tuple[str, ...]
@@ -37,6 +40,7 @@ class AudioPack:
     request: dict
     fingerprint: str
     class_names: tuple[str, ...]
+    remarks: tuple[str, ...] | None
 
     def read(self, clip: int, start: int, length: int) -> Float[np.ndarray, " length"]:
         """Part of a clip as float32, full scale 1."""
@@ -54,18 +58,28 @@ def fingerprint(sources: Iterable[AudioSource]) -> str:
     return digest.hexdigest()
 
 
-def mono_clip(path: Path, sample_rate: int) -> Float[np.ndarray, " samples"]:
-    """A file's channels averaged and resampled; a peak above 1 is scaled down to 1, with no other change of level."""
-    audio, from_rate = read_audio(path)
-    mono = resample(audio.mean(axis=0), from_rate, sample_rate)
-    return mono / max(1.0, float(np.abs(mono).max()))
+def mono_clip(path: Path, sample_rate: int, *, strict: bool = False) -> tuple[Float[np.ndarray, " samples"], str]:
+    """A file's channels averaged and resampled, and the remark on its end if that is not where it says.
+
+    A peak above 1 is scaled down to 1, with no other change of level.
+
+    Raises:
+        InputError: it cannot be read, or it gives rise to a remark and `strict` is set.
+    """
+    with opened_recording(path, str(path), strict=strict) as recording:
+        audio = np.concatenate(list(recording.blocks()), axis=1)
+    mono = resample(audio.mean(axis=0), recording.sample_rate, sample_rate)
+    return mono / max(1.0, float(np.abs(mono).max())), recording.remark
 
 
-def write_pack(path: Path, sources: list[AudioSource], request: dict, class_names: tuple[str, ...]) -> None:
+def write_pack(
+    path: Path, sources: list[AudioSource], request: dict, class_names: tuple[str, ...], *, strict: bool = False
+) -> None:
     """Decode, average, resample and pack the sources, showing progress on a terminal; complete or not at all.
 
     Raises:
-        InputError: a source cannot be read, or the pack cannot be written.
+        InputError: a source cannot be read, or the pack cannot be written; with `strict`, a source ends otherwise than
+            it says.
     """
     from rich.console import Console
     from rich.progress import track
@@ -74,25 +88,30 @@ def write_pack(path: Path, sources: list[AudioSource], request: dict, class_name
     shown = track(
         sources, f"packing {len(sources)} clips", console=console, transient=True, disable=not console.is_terminal
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # Taken before reading: a file that changes meanwhile then makes the pack stale.
     before = fingerprint(sources)
-    clips = []
+    clips, remarks = [], []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with complete_file(path) as file:
             for source in shown:
-                clip = to_int16(mono_clip(source.path, request["sample_rate"]))
+                samples, remark = mono_clip(source.path, request["sample_rate"], strict=strict)
+                clip = to_int16(samples)
                 file.write(clip.astype("<i2").tobytes())
                 clips.append({"name": source.name, "samples": len(clip), "row": source.row})
-            contents = {"request": request, "fingerprint": before, "classes": class_names, "clips": clips}
+                if remark:
+                    remarks.append(f"{source.name} {remark}")
+            contents = {
+                "request": request,
+                "fingerprint": before,
+                "classes": class_names,
+                "clips": clips,
+                "remarks": remarks,
+            }
             index = json.dumps(contents).encode()
             file.write(index + FOOTER.pack(len(index), MAGIC))
-        os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another cache folder or pack") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def open_pack(path: Path) -> AudioPack:
@@ -130,4 +149,5 @@ def open_pack(path: Path) -> AudioPack:
         request=index["request"],
         fingerprint=index["fingerprint"],
         class_names=tuple(index["classes"]),
+        remarks=tuple(index["remarks"]) if "remarks" in index else None,
     )

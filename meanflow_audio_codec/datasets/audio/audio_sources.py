@@ -2,11 +2,12 @@
 
 import csv
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from meanflow_audio_codec.datasets.audio.audio_files import READABLE_SUFFIXES
+from meanflow_audio_codec.datasets.audio_files import READABLE_SUFFIXES
 from meanflow_audio_codec.datasets.base import SPLITS
 from meanflow_audio_codec.errors import InputError
 
@@ -29,7 +30,7 @@ def split_of(relative_path: str) -> str:
 
     Adding, removing or moving other files, or the whole folder, never changes it.
     """
-    bucket = int.from_bytes(hashlib.sha256(relative_path.encode()).digest()[:8], "big") % 10
+    bucket = int.from_bytes(hashlib.sha256(os.fsencode(relative_path)).digest()[:8], "big") % 10
     return "train" if bucket < 8 else SPLITS[bucket - 7]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from meanflow_audio_codec.datasets.audio.kept_errors import KeptErrors
+
 # As libsndfile calls them; a format that cannot hold one leaves it out.
 TAG_NAMES = (
     "title",
@@ -32,8 +34,9 @@ def set_tags(sound: Any, tags: Mapping[str, str]) -> None:
 
 
 def read_tags(source: Any) -> dict[str, str]:
-    """The texts of an audio file that can be read, from its path or from a seekable binary file."""
+    """The texts of a seekable binary file that holds audio."""
     import soundfile
 
-    with soundfile.SoundFile(source) as sound:
+    guard: Any = KeptErrors(source)
+    with guard.raised(), soundfile.SoundFile(guard) as sound:
         return tags_of(sound)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio, write_audio
+from meanflow_audio_codec.datasets.audio_files import read_audio, write_audio
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.peers.alignment import find_lag, remove_lag
 from meanflow_audio_codec.evaluators.peers.ogg import opus_payload_bytes

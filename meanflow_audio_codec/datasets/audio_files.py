@@ -7,21 +7,29 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.datasets.audio.recording_reader import error_reason, opened_recording
-from meanflow_audio_codec.datasets.audio.recording_writer import NO_TAGS, WRITABLE_FORMATS, recording_writer
+from meanflow_audio_codec.datasets.audio.recording_writer import (
+    NO_TAGS,
+    WRITABLE_FORMATS,
+    check_size,
+    recording_writer,
+)
 from meanflow_audio_codec.datasets.complete_file import complete_file
 from meanflow_audio_codec.errors import InputError
 
 READABLE_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
-def read_audio(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
+def read_audio(path: Path, *, strict: bool = False) -> tuple[Float[np.ndarray, "channels samples"], int]:
     """Samples of a WAV, FLAC, Ogg or MP3 file, full scale 1, and its sample rate in Hz.
+
+    A file that ends earlier or later than it says is read to its end and that is told on standard error, or with
+    `strict` refused.
 
     Raises:
         InputError: there is no such file, it is not audio, it holds no samples, or some are not finite.
     """
-    with opened_recording(path, str(path)) as recording:
-        return recording.read_some(recording.num_samples), recording.sample_rate
+    with opened_recording(path, str(path), strict=strict) as recording:
+        return np.concatenate(list(recording.blocks()), axis=1), recording.sample_rate
 
 
 def write_audio(
@@ -52,6 +60,7 @@ def write_audio(
     if audio.ndim > 2 or audio.size == 0:
         raise ValueError(f"audio must be (samples,) or (channels, samples) and not empty, not {audio.shape}")
     channels, suffix = np.atleast_2d(audio), path.suffix.lower()
+    check_size(str(path), suffix, *channels.shape)
     try:
         with (
             complete_file(path) as file,
