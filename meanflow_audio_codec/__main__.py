@@ -7,6 +7,7 @@ from importlib import import_module
 from meanflow_audio_codec import __version__
 from meanflow_audio_codec.commands.standard_streams import silence_standard_output
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.processes.stop_signals import StoppedError, stop_by_exception
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
@@ -23,7 +24,17 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; bad input gives one line on standard error and exit code 2."""
+    """Run one command; bad input gives one line on standard error and exit code 2, a signal 128 and its number."""
+    try:
+        with stop_by_exception():
+            return _command(argv)
+    except StoppedError as error:
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _command(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="meanflow-codec", description="A neural audio codec decoded by a mean flow.")
     parser.add_argument("--version", action="version", version=f"meanflow-codec {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -42,8 +53,6 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         silence_standard_output()
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 if __name__ == "__main__":

@@ -25,3 +25,10 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporary_files(folder: Path, process: int) -> None:
+    """What `complete_file` of a process that was killed left behind in a folder."""
+    for path in folder.glob(f".*.{process}.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from meanflow_audio_codec.datasets.prefetch import prefetch
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.build import count_parameters
 from meanflow_audio_codec.models.methods.base import Metrics
+from meanflow_audio_codec.processes.stop_signals import STOP_SIGNALS
 from meanflow_audio_codec.trainers.checkpoint import Checkpoints
 from meanflow_audio_codec.trainers.experiment import build_experiment
 from meanflow_audio_codec.trainers.export import export_model
@@ -38,16 +39,23 @@ class TrainingDivergedError(ArithmeticError):
     """A loss or gradient is not finite; the message names the last good checkpoint."""
 
 
+def ignore_signal(number: int) -> None:
+    """For callers to whom the step of the returned state says enough."""
+
+
 def train(
     config: ExperimentConfig,
     run_directory: Path,
     data_directory: Path | None,
     *,
     initial_weights: str | Path | None = None,
+    when_stopped: Callable[[int], None] = ignore_signal,
 ) -> TrainState:
     """Train, or go on training: a run directory that holds checkpoints is resumed, to the same result.
 
-    A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`).
+    A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`). A
+    signal that stops programs ends it after the current step, with a checkpoint; then `when_stopped` is told which one
+    it was, and the state is returned unless that raises.
 
     Raises:
         InputError: the run directory holds something else, the data cannot be found, or networks are frozen that start
@@ -130,15 +138,18 @@ def train(
                     best_objective = objective
                     best.save(state, {"objective": objective})
             stop = stop_requested()
-            if step % config.training.checkpoint_every == 0 or step == total or stop:
+            if step % config.training.checkpoint_every == 0 or step == total or stop is not None:
                 if waiting is not None:  # never keep a checkpoint of figures not yet known to be finite
                     log_training(*waiting)
                     waiting = None
                 _check_finite(state, run_directory, checkpoints)
                 checkpoints.save(state, {"best_objective": best_objective})
-            if stop:
+            if stop is not None:
                 sys.stderr.write(f"stopped after step {step}; the same command goes on from here\n")
                 break
+    stop = stop_requested()
+    if stop is not None:
+        when_stopped(stop)
     if int(state.step) == total:
         # The averaged weights with the lowest un-weighted validation losses, not necessarily the last.
         export_model(experiment, best.restore(state)[0].ema_model, run_directory / "model")
@@ -201,12 +212,14 @@ class _Rate:
 
 
 class _stop_on_signal:  # noqa: N801  # reads as a statement where it is used
-    """Turns the first interrupt or termination signal into a request to stop after the current step."""
+    """Turns the first of the signals that stop a program into a request to stop after the current step."""
 
-    def __enter__(self) -> Callable[[], bool]:
-        self._requested = False
+    def __enter__(self) -> Callable[[], int | None]:
+        self._requested: int | None = None
         self._previous = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:  # as nohup has it
+                continue
             try:
                 self._previous[number] = signal.signal(number, self._request)
             except ValueError:  # not in the main thread: the caller's handlers stay in force
@@ -214,8 +227,9 @@ class _stop_on_signal:  # noqa: N801  # reads as a statement where it is used
         return lambda: self._requested
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-        signal.signal(number, self._previous[number])  # a second signal acts at once
+        self._requested = number
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)  # a second signal acts at once
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
