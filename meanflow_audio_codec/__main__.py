@@ -7,7 +7,7 @@ from importlib import import_module
 from meanflow_audio_codec import __version__
 from meanflow_audio_codec.commands.standard_streams import silence_standard_output
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.processes.stop_signals import StoppedError, stop_by_exception
+from meanflow_audio_codec.processes.stop_signals import StoppedError, end_quietly, stop_by_exception
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    finally:
+        end_quietly()
 
 
 def _command(argv: list[str] | None) -> int:

@@ -13,6 +13,7 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     """A new file, open for writing and reading, that takes this name once the block ends without an error.
 
     Until then it has a temporary name in the same folder, and an older file of this name stays what it was.
+    The content is on the disk before the name is.
 
     Raises:
         OSError: it cannot be written.
@@ -21,6 +22,8 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("w+b") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):

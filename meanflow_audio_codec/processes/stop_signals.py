@@ -1,5 +1,6 @@
 """Interrupt, termination and hang-up: one exception for all, which is not lost and does not disturb clearing up."""
 
+import atexit
 import gc
 import signal
 import sys
@@ -53,6 +54,18 @@ def stop_by_exception(numbers: Iterable[int] = STOP_SIGNALS) -> Iterator[None]:
         return
     with _Delivery(numbers):
         yield
+
+
+def end_quietly() -> None:
+    """To be called when all is done: an interrupt while the interpreter ends ends it, without a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        atexit.unregister(_interrupt_as_the_system_does)
+        atexit.register(_interrupt_as_the_system_does)
+
+
+def _interrupt_as_the_system_does() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Delivery:

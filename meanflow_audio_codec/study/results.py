@@ -55,8 +55,7 @@ def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]
             raise ValueError(f"the table has no column {', '.join(sorted(unknown))}")
     is_new = not path.exists() or path.stat().st_size == 0
     if not is_new:
-        with path.open(encoding="utf-8", newline="") as file:
-            heading = tuple(next(csv.reader(file), ()))
+        heading = tuple(next(csv.reader(_text_of(path).splitlines()[:1]), ()))
         if heading != columns:
             raise InputError(f"{path}: has other columns than this version writes; choose another --output-dir")
     lines = ([list(columns)] if is_new else []) + [[_text(row.get(column)) for column in columns] for row in rows]
@@ -74,13 +73,21 @@ def read_rows(directory: Path, table: str) -> list[dict[str, str]]:
     """
     rows = []
     for path in sorted(directory.glob(f"{table}*.csv")):
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
         complete = text[: text.rfind("\n") + 1]
         reader = csv.DictReader(complete.splitlines())
         if reader.fieldnames is None or not set(IDENTITY) <= set(reader.fieldnames):
             raise InputError(f"{path}: is not a table of the study; choose another --output-dir")
         rows += list(reader)
     return rows
+
+
+def _text_of(path: Path) -> str:
+    """A table's text; a byte-order mark, as spreadsheets write it, is no part of it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no table in UTF-8 ({error}); choose another --output-dir") from error
 
 
 def _text(value: Any) -> str:

@@ -54,6 +54,8 @@ def run_batch(plan: Plan, factory: WorkerFactory, arguments: argparse.Namespace,
         InputError: what all files need, such as the model, cannot be loaded.
     """
     start = time.perf_counter()
+    for path, reason in plan.left_out:
+        print(f"{path}: left out, {reason}", file=sys.stderr)
     worker = factory(arguments)
     if plan.tasks:
         worker.prepare()

@@ -73,7 +73,10 @@ def run_study(
     Raises:
         InputError: the data cannot be found, or the directory holds something else.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be made ({error.strerror}); choose another --output-dir") from error
     finished = finished_runs(directory)
     waiting: Queue[Run] = Queue()
     for run in runs:

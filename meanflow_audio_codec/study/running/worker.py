@@ -50,6 +50,7 @@ def _work() -> None:
 def _run(task: dict[str, Any]) -> dict[str, Any]:
     from meanflow_audio_codec.study.results import identity
     from meanflow_audio_codec.study.running.cell_run import InterruptedRunError, provenance, run_cell
+    from meanflow_audio_codec.trainers.run_files.run_directory import RunDirectoryError
 
     cell, seed = StudyCell(**task["cell"]), int(task["seed"])
     data_directory = None if task["data_directory"] is None else Path(task["data_directory"])
@@ -57,9 +58,9 @@ def _run(task: dict[str, Any]) -> dict[str, Any]:
         row, sweep = run_cell(cell, seed, Path(task["directory"]), data_directory)
     except InterruptedRunError:
         return {"interrupted": True}
-    except InputError as error:
-        return {"input_error": str(error)}
     except Exception as error:  # a failure is a result: it is recorded with its reason, and the rest goes on
+        if isinstance(error, InputError) and not isinstance(error, RunDirectoryError):
+            return {"input_error": str(error)}  # all other cells would fail by it, too
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         failed = identity(cell) | provenance(cell.config(seed), seed) | {"status": "failed", "reason": reason}
