@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from meanflow_audio_codec.datasets.data_directory import cache_directory
+from meanflow_audio_codec.datasets.data_directory import CACHE_VARIABLE, cache_directory
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import ClipScores
+
+ELSEWHERE = f"name a file by --results, or another cache folder by {CACHE_VARIABLE}"
 
 
 class ResultFile:
@@ -41,7 +43,7 @@ class ResultFile:
             if not whole:
                 self._write(heading)
         except OSError as error:
-            raise InputError(f"{path}: results cannot be kept there ({error.strerror})") from error
+            raise InputError(f"{path}: results cannot be kept there ({error.strerror}); {ELSEWHERE}") from error
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
@@ -65,7 +67,7 @@ class ResultFile:
         try:
             self._write(json.dumps({"system": system, "scores": asdict(scores)}))
         except OSError as error:
-            raise InputError(f"{self.path}: results cannot be kept there ({error.strerror})") from error
+            raise InputError(f"{self.path}: results cannot be kept there ({error.strerror}); {ELSEWHERE}") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,7 @@ import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # A mark in the environment, by which the processes of a command are found whoever their parent is by then.
@@ -252,7 +253,9 @@ def _write_training_data(folder: Path) -> None:
 
 def _training() -> list[str]:
     """The smallest training of a codec that has everything in it: checkpoints, validation, export with tables."""
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
+        "normalization": {"fit_batches": 1},
+        "decoder.architecture": {"width": 8, "dilations": [[1, 1]]},
         "training": {
             "num_steps": 24,
             "batch_size": 2,
@@ -261,14 +264,12 @@ def _training() -> list[str]:
             "checkpoint_every": CHECKPOINT_EVERY,
             "keep_checkpoints": 99,
             "validation_batches": 1,
-            "spectral_loss_weight": 0,
-            "spectral_repulsion": 0,
         }
     }
-    for network in ("encoder", "prior", "decoder"):
+    for network in ("encoder", "prior"):
         settings[f"{network}.architecture"] = {"width": 16, "num_blocks": 1}
     assignments = [f"{part}.{field}={value}" for part, fields in settings.items() for field, value in fields.items()]
-    options = [option for each in (*assignments, 'method={"kind":"autoencoder"}') for option in ("--set", each)]
+    options = [option for each in assignments for option in ("--set", each)]
     return ["--config", "speech-16k", *options]
 
 

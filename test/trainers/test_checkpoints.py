@@ -207,6 +207,11 @@ def test_a_run_folder_below_a_file_is_refused(tmp_path: Path) -> None:
             check_run_directory(tiny(), folder)
 
 
+def test_a_run_folder_with_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"too long.*; choose another --run-dir"):
+        check_run_directory(tiny(), tmp_path / ("x" * 300))
+
+
 def test_a_run_folder_that_was_left_at_its_first_file_is_new(tmp_path: Path) -> None:
     (tmp_path / f".config.json.{2**20}.tmp").write_text(json.dumps({})[:1])
     assert check_run_directory(tiny(), tmp_path) is None

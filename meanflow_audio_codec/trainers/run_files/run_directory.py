@@ -23,9 +23,14 @@ def check_run_directory(config: ExperimentConfig, directory: Path) -> dict[str, 
     Raises:
         RunDirectoryError: it holds something else, or cannot be a folder.
     """
-    for folder in (directory, *directory.parents):
-        if folder.exists() and not folder.is_dir():
-            raise RunDirectoryError(f"{folder}: is a file, so {directory} cannot be a folder; choose another --run-dir")
+    try:
+        files = [folder for folder in (directory, *directory.parents) if folder.exists() and not folder.is_dir()]
+    except OSError as error:  # such as a name that is too long
+        raise RunDirectoryError(
+            f"{directory}: cannot be a folder ({error.strerror}); choose another --run-dir"
+        ) from error
+    if files:
+        raise RunDirectoryError(f"{files[0]}: is a file, so {directory} cannot be a folder; choose another --run-dir")
     path = directory / "config.json"
     if path.exists():
         if read_config(path) != config:
@@ -68,6 +73,8 @@ def disk_problems_told(directory: Path) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # of whoever read the messages
+        raise
     except OSError as error:
         place = error.filename or directory
         raise InputError(
