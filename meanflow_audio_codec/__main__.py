@@ -7,6 +7,7 @@ from importlib import import_module
 from meanflow_audio_codec import __version__
 from meanflow_audio_codec.commands.standard_streams import prepare_standard_streams, settle_standard_streams, tell_error
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.processes.stop_signals import StoppedError, end_quietly, stop_by_exception
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
@@ -24,15 +25,19 @@ PROGRAM = "meanflow-codec"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; bad input, a full disk or a full stream give one line on standard error and exit code 2."""
+    """Run one command; bad input, a full disk or a full stream give one line on standard error and exit code 2.
+
+    A signal that stops it gives 128 and its number.
+    """
     prepare_standard_streams()
     name = PROGRAM
     try:
-        arguments, modules = _parse(argv)
-        name = f"{PROGRAM} {arguments.command}"
-        code = modules[arguments.command].run(arguments)
-        _flush()  # here, where a reader that went away is noticed in good order
-        return code
+        with stop_by_exception():
+            arguments, modules = _parse(argv)
+            name = f"{PROGRAM} {arguments.command}"
+            code = modules[arguments.command].run(arguments)
+            _flush()  # here, where a reader that went away is noticed in good order
+            return code
     except InputError as error:
         tell_error(name, str(error))
         return 2
@@ -42,10 +47,13 @@ def main(argv: list[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         tell_error(name, f"{place}cannot be read or written ({error.strerror or error}): check files, streams and disk")
         return 2
+    except StoppedError as error:
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
     finally:
         settle_standard_streams()
+        end_quietly()
 
 
 def _parse(argv: list[str] | None) -> tuple[argparse.Namespace, dict]:

@@ -15,20 +15,22 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "references" not in pat
 
 # What each part may import besides itself.
 BELOW_MODELS = {"preprocessing", "configs", "errors"}
+BELOW_TRAINERS = BELOW_MODELS | {"models", "inference", "codec", "evaluators", "datasets", "processes"}
 ALLOWED = {
     "errors": set(),
+    "processes": {"errors"},
     "configs": {"errors"},
     "preprocessing": {"configs", "errors"},
     "datasets": BELOW_MODELS,
     "models": BELOW_MODELS,
     "inference": BELOW_MODELS | {"models"},
     "codec": BELOW_MODELS | {"models", "inference"},
-    "evaluators": BELOW_MODELS | {"models", "inference", "codec", "datasets"},
-    "trainers": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "datasets"},
-    "study": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets"},
-    "commands": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
-    "tools": BELOW_MODELS | {"models", "inference", "codec", "evaluators", "trainers", "datasets", "study"},
-    "__main__": {"commands", "errors"},
+    "evaluators": BELOW_MODELS | {"models", "inference", "codec", "datasets", "processes"},
+    "trainers": BELOW_TRAINERS,
+    "study": BELOW_TRAINERS | {"trainers"},
+    "commands": BELOW_TRAINERS | {"trainers", "study"},
+    "tools": BELOW_TRAINERS | {"trainers", "study"},
+    "__main__": {"commands", "errors", "processes"},
     "__init__": {"codec", "errors"},
 }
 

@@ -45,10 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run_dir is None:
         raise InputError("--run-dir: name a folder for checkpoints and logs, e.g. runs/" + config.name)
 
+    from meanflow_audio_codec.processes.stop_signals import raise_stopped
     from meanflow_audio_codec.trainers.loop import TrainingDivergedError, train
 
     try:
-        train(config, arguments.run_dir, arguments.data_dir, initial_weights=arguments.init_from)
+        train(
+            config,
+            arguments.run_dir,
+            arguments.data_dir,
+            initial_weights=arguments.init_from,
+            when_stopped=raise_stopped,
+        )
     except TrainingDivergedError as error:
         sys.stderr.write(f"meanflow-codec train: {error}\n")
         return 1

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from meanflow_audio_codec.commands.shared_arguments import add_json, add_model_of_file
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, opened_input
+from meanflow_audio_codec.datasets.folder_contents import folder_contents
+from meanflow_audio_codec.datasets.remarks import tell
 from meanflow_audio_codec.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,10 +55,12 @@ def _files(source: Path) -> list[Path]:
         if not source.exists():
             raise InputError(f"{source}: no such file")
         return [source]
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() == ".mfc" and path.is_file())
-    if not found:
+    contents = folder_contents(source, (".mfc",))
+    for remark in contents.remarks:
+        tell(remark)
+    if not contents.files:
         raise InputError(f"{source}: holds no .mfc file")
-    return found
+    return contents.files
 
 
 def _report(path: Path, model: str | None, load: "Callable[[str], Codec]") -> dict[str, Any]:

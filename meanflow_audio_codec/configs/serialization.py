@@ -9,6 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.errors import InputError
 
+KNOWN_FIELDS = "`meanflow-codec train --config speech-16k --show-config`"
+
 
 def to_json(config: ExperimentConfig) -> str:
     """The configuration with every field written out."""
@@ -28,7 +30,7 @@ def from_dict(values: dict[str, Any], source: str) -> ExperimentConfig:
         path = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            message = "unknown field; `meanflow-codec train --show-config` lists the known ones"
+            message = f"unknown field; {KNOWN_FIELDS} lists the known ones"
         raise InputError(f"{source}: {path + ': ' if path else ''}{message}") from None
 
 
@@ -39,12 +41,14 @@ def read_config(path: Path) -> ExperimentConfig:
         InputError: the file is missing, is not JSON, or does not validate.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(
+            path.read_text(encoding="utf-8-sig")
+        )  # some editors begin every file with a byte-order mark
     except FileNotFoundError:
         raise InputError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: a configuration is a JSON object, not {type(values).__name__}")
@@ -67,7 +71,7 @@ def apply_overrides(config: ExperimentConfig, overrides: list[str]) -> Experimen
         for parent in parents:
             node = node.get(parent) if isinstance(node, dict) else None
         if not isinstance(node, dict) or field not in node:
-            raise InputError(f"--set {override}: unknown field {path}; `train --show-config` lists the known ones")
+            raise InputError(f"--set {override}: unknown field {path}; {KNOWN_FIELDS} lists the known ones")
         try:
             node[field] = json.loads(text)
         except json.JSONDecodeError:

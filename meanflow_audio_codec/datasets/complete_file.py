@@ -75,3 +75,10 @@ def _take_over(descriptor: int, old: os.stat_result) -> None:
         with contextlib.suppress(OSError):  # only the administrator may give files away
             os.fchown(descriptor, old.st_uid, old.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def remove_temporary_files(folder: Path, process: int) -> None:
+    """What `complete_file` of a process that was killed left behind in a folder."""
+    for path in folder.glob(f".*.{process}.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

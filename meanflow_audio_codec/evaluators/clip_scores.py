@@ -1,9 +1,8 @@
 """The metrics of decoded clips: which there are, one clip, and many clips on several processes."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.audio import mel_distances, perceptual, reconstruction
 from meanflow_audio_codec.evaluators.metric_errors import MissingPackageError, NotMeasurableError
 from meanflow_audio_codec.evaluators.panel import distillmos, dnsmos, plcmos, speaker_similarity, word_error_rate
+from meanflow_audio_codec.processes.process_pool import ProcessEndedError, in_processes
 
 
 class ClipPair(NamedTuple):
@@ -79,7 +79,7 @@ class ClipScores:
     """Scores of one clip.
 
     A metric that is not defined for the clip has the value None and a reason; one whose package is not installed has no
-    value and is named in `missing`.
+    value and is named in `missing`. `payload_bits` is what a codec coded the clip in, where one did.
     """
 
     name: str
@@ -88,6 +88,7 @@ class ClipScores:
     reasons: dict[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     has_transcript: bool = False
+    payload_bits: int | None = None
 
 
 def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def score_clip(pair: ClipPair, metrics: tuple[str, ...] = DEFAULT_METRICS) -> ClipScores:
-    """Scores of one decoded clip.
+    """Scores of one decoded clip; a metric that fails on it has no value, and what went wrong as its reason.
 
     Raises:
         InputError: a metric is unknown.
@@ -127,28 +128,87 @@ def score_clip(pair: ClipPair, metrics: tuple[str, ...] = DEFAULT_METRICS) -> Cl
         except NotMeasurableError as error:
             scores[metric] = None
             reasons[metric] = str(error)
+        except Exception as error:  # a fault in one metric on one clip must not cost all other results
+            scores[metric] = None
+            reasons[metric] = reason_of(error)
     return ClipScores(name, len(reference) / sample_rate, scores, reasons, tuple(missing), bool(transcript))
+
+
+def without_scores(
+    name: str, reason: str, metrics: tuple[str, ...], *, seconds: float = 0.0, has_transcript: bool = False
+) -> ClipScores:
+    """A clip that could not be decoded, or not be read: no metric has a value, for this reason."""
+    return ClipScores(
+        name, seconds, dict.fromkeys(metrics), dict.fromkeys(metrics, reason), has_transcript=has_transcript
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, on one line; the kind of error where it is not one that was foreseen."""
+    text = " ".join(str(error).split())[:200]
+    return text if isinstance(error, InputError) else f"unexpected {type(error).__name__}: {text}"
+
+
+def check_scoring(jobs: int, slow_every: int) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        InputError: one is below 1.
+    """
+    if jobs < 1:
+        raise InputError(f"the number of jobs must be 1 or more, not {jobs}")
+    if slow_every < 1:
+        raise InputError(f"slow metrics are computed on every clip (1) or every N-th, not {slow_every}")
+
+
+def metrics_of_clip(index: int, metrics: tuple[str, ...], slow_every: int) -> tuple[str, ...]:
+    """The metrics of the clip with this number: all of the first, so the same clips are chosen for every system."""
+    return tuple(name for name in metrics if not METRICS[name].slow) if index % slow_every else metrics
 
 
 def score_clips(
     pairs: Iterable[ClipPair], metrics: tuple[str, ...] = DEFAULT_METRICS, *, jobs: int = 1, slow_every: int = 1
 ) -> list[ClipScores]:
-    """Scores of every clip, in order, computed by `jobs` processes; slow metrics on every `slow_every`-th clip only.
+    """Scores of every clip, in order, computed by `jobs` processes; slow metrics on every `slow_every`-th clip only."""
+    found = scores_as_they_come(enumerate(pairs), metrics, jobs=jobs, slow_every=slow_every)
+    return [scores for _, scores in sorted(found, key=lambda each: each[0])]
 
-    The first clip always has all of them, so the same clips are chosen for every system.
+
+def scores_as_they_come(
+    pairs: Iterable[tuple[int, ClipPair]],
+    metrics: tuple[str, ...] = DEFAULT_METRICS,
+    *,
+    jobs: int = 1,
+    slow_every: int = 1,
+) -> Generator[tuple[int, ClipScores], None, None]:
+    """The number and the scores of each clip, as soon as they are known.
+
+    A clip on which a process ends, killed or by a fault in compiled code, has that as its reason; the others go on.
     """
     names = check_metrics(metrics)
-    if jobs < 1:
-        raise InputError(f"the number of jobs must be 1 or more, not {jobs}")
-    if slow_every < 1:
-        raise InputError(f"slow metrics are computed on every clip (1) or every N-th, not {slow_every}")
-    quick = tuple(name for name in names if not METRICS[name].slow)
-    asked = ((pair, quick if index % slow_every else names) for index, pair in enumerate(pairs))
+    check_scoring(jobs, slow_every)
+    asked = ((pair, metrics_of_clip(index, names, slow_every), index) for index, pair in pairs)
     if jobs == 1:
-        return [score_clip(*each) for each in asked]
-    # Not forked: the parent may have JAX's threads running, and a forked child could wait for their locks for ever.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(score_clip, *zip(*asked, strict=True)))
+        for pair, chosen, index in asked:
+            yield index, score_clip(pair, chosen)
+        return
+    with closing(in_processes(_scorer, asked, jobs)) as answers:
+        for _, (pair, chosen, index), answer in answers:
+            if isinstance(answer, ProcessEndedError):
+                yield index, without_scores(pair.name, f"{answer} while it computed the metrics", chosen)
+            else:
+                yield index, answer
+
+
+Asked = tuple[ClipPair, tuple[str, ...], int]
+
+
+def _scorer() -> Callable[[Asked], ClipScores]:
+    return _score
+
+
+def _score(asked: Asked) -> ClipScores:
+    return score_clip(*asked[:2])
 
 
 def _unusable(reference: np.ndarray, decoded: np.ndarray) -> str:

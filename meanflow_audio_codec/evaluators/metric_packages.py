@@ -1,7 +1,10 @@
 """Which packages the metrics need that are not in the base installation, and how to get them."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import NamedTuple
+
+from meanflow_audio_codec.errors import InputError
 
 
 class Requirement(NamedTuple):
@@ -37,3 +40,14 @@ def how_to_install(metric: str) -> str:
     """The commands that install what a metric needs."""
     extra = REQUIREMENTS[metric].extra
     return f"uv sync --extra {extra}, or pip install 'meanflow-audio-codec[{extra}]'"
+
+
+def check_some_metric(metrics: Iterable[str]) -> None:
+    """Refuse metrics of which none can be computed here.
+
+    Raises:
+        InputError: what each of them needs is not installed.
+    """
+    names, found = tuple(metrics), available()
+    if not any(found.get(name, True) for name in names):
+        raise InputError(f"none of these metrics can be computed: {names[0]} needs {how_to_install(names[0])}")

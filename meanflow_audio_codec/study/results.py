@@ -47,23 +47,37 @@ def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]
     """Append rows to a table, with its heading if it is new; a row is written by one call, so it is whole or absent.
 
     Raises:
-        InputError: the table that is there has other columns.
+        InputError: the table that is there has other columns, or cannot be written.
     """
     for row in rows:
         unknown = set(row) - set(columns)
         if unknown:
             raise ValueError(f"the table has no column {', '.join(sorted(unknown))}")
+    _drop_row_cut_short(path)
     is_new = not path.exists() or path.stat().st_size == 0
     if not is_new:
-        with path.open(encoding="utf-8", newline="") as file:
-            heading = tuple(next(csv.reader(file), ()))
+        heading = tuple(next(csv.reader(_text_of(path).splitlines()[:1]), ()))
         if heading != columns:
             raise InputError(f"{path}: has other columns than this version writes; choose another --output-dir")
     lines = ([list(columns)] if is_new else []) + [[_text(row.get(column)) for column in columns] for row in rows]
-    with path.open("ab") as file:
-        file.write("".join(map(_csv_line, lines)).encode())
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("ab") as file:
+            file.write("".join(map(_csv_line, lines)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); the same command goes on from here") from error
+
+
+def _drop_row_cut_short(path: Path) -> None:
+    """What a power cut or a full disk left of a row must not become the beginning of the next."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
 
 
 def read_rows(directory: Path, table: str) -> list[dict[str, str]]:
@@ -74,13 +88,21 @@ def read_rows(directory: Path, table: str) -> list[dict[str, str]]:
     """
     rows = []
     for path in sorted(directory.glob(f"{table}*.csv")):
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
         complete = text[: text.rfind("\n") + 1]
         reader = csv.DictReader(complete.splitlines())
         if reader.fieldnames is None or not set(IDENTITY) <= set(reader.fieldnames):
             raise InputError(f"{path}: is not a table of the study; choose another --output-dir")
         rows += list(reader)
     return rows
+
+
+def _text_of(path: Path) -> str:
+    """A table's text; a byte-order mark, as spreadsheets write it, is no part of it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no table in UTF-8 ({error}); choose another --output-dir") from error
 
 
 def _text(value: Any) -> str:

@@ -18,13 +18,14 @@ from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, save_pretrained
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.trainers.experiment import Experiment
+from meanflow_audio_codec.trainers.run_files.run_directory import complete_folder
 
 # Enough for tables. Coded at every operating point, so much speech takes 1 GB of memory, and music at 44.1 kHz 3 GB.
 TABLE_HOURS = 3.0
 
 
 def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> None:
-    """Write the model folder of an experiment with these weights."""
+    """Write the model folder of an experiment with these weights, whole or not at all; an older one is replaced."""
     pretrained = PretrainedModel(
         name=experiment.config.name,
         config=experiment.config,
@@ -39,14 +40,16 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
     data = experiment.training_data
     # Tables are for files, which hold streams of frames; models of segments code with tables of their own.
     is_file_codec = model.encoder is not None and experiment.config.segment_tokens is None
-    save_pretrained(
-        folder,
-        config=experiment.config,
-        signal=experiment.segment_signal,
-        normalizer=experiment.normalizer,
-        model=model,
-        entropy=_fit_tables(pretrained, data) if is_file_codec and isinstance(data, AudioFolder) else {},
-    )
+    entropy = _fit_tables(pretrained, data) if is_file_codec and isinstance(data, AudioFolder) else {}
+    with complete_folder(folder) as unfinished:
+        save_pretrained(
+            unfinished,
+            config=experiment.config,
+            signal=experiment.segment_signal,
+            normalizer=experiment.normalizer,
+            model=model,
+            entropy=entropy,
+        )
 
 
 def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.ndarray]:

@@ -1,8 +1,6 @@
 """The one training loop."""
 
-import json
 import math
-import os
 import resource
 import signal
 import sys
@@ -17,17 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.serialization import read_config, to_json
 from meanflow_audio_codec.datasets.prefetch import prefetch
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.build import count_parameters
 from meanflow_audio_codec.models.methods.base import Metrics
+from meanflow_audio_codec.processes.stop_signals import STOP_SIGNALS
 from meanflow_audio_codec.trainers.checkpoint import Checkpoints
-from meanflow_audio_codec.trainers.experiment import build_experiment
+from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.export import export_model
 from meanflow_audio_codec.trainers.metrics_log import MetricsLog
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
 from meanflow_audio_codec.trainers.progress import training_progress
+from meanflow_audio_codec.trainers.run_files.run_directory import (
+    check_run_directory,
+    disk_problems_told,
+    write_description,
+)
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
 from meanflow_audio_codec.trainers.step import make_loss, make_train_step
 from meanflow_audio_codec.trainers.validation import labels_of, make_validation
@@ -38,23 +41,30 @@ class TrainingDivergedError(ArithmeticError):
     """A loss or gradient is not finite; the message names the last good checkpoint."""
 
 
+def ignore_signal(number: int) -> None:
+    """For callers to whom the step of the returned state says enough."""
+
+
 def train(
     config: ExperimentConfig,
     run_directory: Path,
     data_directory: Path | None,
     *,
     initial_weights: str | Path | None = None,
+    when_stopped: Callable[[int], None] = ignore_signal,
 ) -> TrainState:
     """Train, or go on training: a run directory that holds checkpoints is resumed, to the same result.
 
-    A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`).
+    A new run starts from random weights, or from `initial_weights`, a model's name or folder (see `warm_start`). A
+    signal that stops programs ends it after the current step, with a checkpoint; then `when_stopped` is told which one
+    it was, and the state is returned unless that raises.
 
     Raises:
         InputError: the run directory holds something else, the data cannot be found, or networks are frozen that start
             from random weights.
         TrainingDivergedError: a loss or gradient became infinite or NaN.
     """
-    normalizer_state = _check_directory(config, run_directory)
+    normalizer_state = check_run_directory(config, run_directory)
     if normalizer_state is None:  # a new run
         if config.training.frozen_networks and initial_weights is None:
             raise InputError("training.frozen_networks keeps weights that nobody trained: give a model by --init-from")
@@ -63,9 +73,18 @@ def train(
     experiment = build_experiment(config, data_directory, normalizer_state)
     for data in (experiment.training_data, experiment.validation_data):
         data.batch(0)  # what is wrong with the data is told before anything is written
-    run_directory.mkdir(parents=True, exist_ok=True)
-    _write_once(run_directory / "config.json", to_json(config))
-    _write_once(run_directory / "normalizer.json", json.dumps(experiment.normalizer.state()))
+    with disk_problems_told(run_directory):
+        return _train(experiment, run_directory, initial_weights, when_stopped)
+
+
+def _train(
+    experiment: Experiment,
+    run_directory: Path,
+    initial_weights: str | Path | None,
+    when_stopped: Callable[[int], None],
+) -> TrainState:
+    config = experiment.config
+    write_description(run_directory, config, experiment.normalizer.state())
     optimizer = make_optimizer(
         config.optimizer, config.training.num_steps, config.method, config.training.frozen_networks
     )
@@ -130,15 +149,19 @@ def train(
                     best_objective = objective
                     best.save(state, {"objective": objective})
             stop = stop_requested()
-            if step % config.training.checkpoint_every == 0 or step == total or stop:
+            if step % config.training.checkpoint_every == 0 or step == total or stop is not None:
                 if waiting is not None:  # never keep a checkpoint of figures not yet known to be finite
                     log_training(*waiting)
                     waiting = None
                 _check_finite(state, run_directory, checkpoints)
+                log.sync()
                 checkpoints.save(state, {"best_objective": best_objective})
-            if stop:
+            if stop is not None:
                 sys.stderr.write(f"stopped after step {step}; the same command goes on from here\n")
                 break
+    stop = stop_requested()
+    if stop is not None:
+        when_stopped(stop)
     if int(state.step) == total:
         # The averaged weights with the lowest un-weighted validation losses, not necessarily the last.
         export_model(experiment, best.restore(state)[0].ema_model, run_directory / "model")
@@ -158,25 +181,6 @@ def _last_good(run_directory: Path, checkpoints: Checkpoints) -> str:
     if step is None:
         return "there is no checkpoint yet"
     return f"the last good checkpoint is step {step} in {run_directory / 'checkpoints'}"
-
-
-def _check_directory(config: ExperimentConfig, directory: Path) -> dict[str, list[float]] | None:
-    """Make sure that a directory is new or holds this very run; its normaliser's state, if it has one already."""
-    path = directory / "config.json"
-    if path.exists():
-        if read_config(path) != config:
-            raise InputError(f"{directory}: holds a run of another configuration; choose another --run-dir")
-    elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError(f"{directory}: is not empty and holds no training run; choose another --run-dir")
-    normalizer = directory / "normalizer.json"
-    return json.loads(normalizer.read_text(encoding="utf-8")) if normalizer.exists() else None
-
-
-def _write_once(path: Path, text: str) -> None:
-    if not path.exists():
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
 
 
 def _peak_memory_mib() -> float:
@@ -201,12 +205,14 @@ class _Rate:
 
 
 class _stop_on_signal:  # noqa: N801  # reads as a statement where it is used
-    """Turns the first interrupt or termination signal into a request to stop after the current step."""
+    """Turns the first of the signals that stop a program into a request to stop after the current step."""
 
-    def __enter__(self) -> Callable[[], bool]:
-        self._requested = False
+    def __enter__(self) -> Callable[[], int | None]:
+        self._requested: int | None = None
         self._previous = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:  # as nohup has it
+                continue
             try:
                 self._previous[number] = signal.signal(number, self._request)
             except ValueError:  # not in the main thread: the caller's handlers stay in force
@@ -214,8 +220,9 @@ class _stop_on_signal:  # noqa: N801  # reads as a statement where it is used
         return lambda: self._requested
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-        signal.signal(number, self._previous[number])  # a second signal acts at once
+        self._requested = number
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)  # a second signal acts at once
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():

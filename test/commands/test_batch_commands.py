@@ -197,3 +197,26 @@ def test_standard_input_is_read_for_info_and_verify(folder, capsys, monkeypatch)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
         assert main(command) == 0
         assert capsys.readouterr().out
+
+
+def test_the_same_file_named_twice_is_done_once(folder, capsys):
+    code, out, err = run(capsys, "encode", "in/a.wav", "in", "in/../in/a.wav", "in/deep/er/b.FLAC", "coded", "--json")
+    report = json.loads(out)
+    assert code == 1  # of the broken one alone
+    assert len(report["done"]) == 2
+    assert [entry["input"] for entry in report["failed"]] == ["in/deep/broken.wav"]
+    assert err.count("\n") == 1
+
+
+def test_links_in_a_folder_are_followed_or_told(folder, capsys):
+    write_sound(Path("other/c.wav"), 3)
+    Path("in/linked").symlink_to("../other")
+    Path("in/deep/loop").symlink_to("..")
+    Path("in/gone.wav").symlink_to("nowhere.wav")
+    Path("in/deep/broken.wav").unlink()
+    code, out, err = run(capsys, "encode", "in", "coded", "--json")
+    assert code == 1
+    assert files("coded") == {"a.mfc", "deep/er/b.mfc", "linked/c.mfc"}
+    assert [entry["error"] for entry in json.loads(out)["failed"]] == ["a link to nothing"]
+    assert "in/deep/loop: left out, a link to" in err
+    assert "failed: in/gone.wav: a link to nothing" in err

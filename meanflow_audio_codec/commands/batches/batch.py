@@ -2,17 +2,17 @@
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from meanflow_audio_codec.commands.batches.file_tasks import FileTask, Plan
+from meanflow_audio_codec.datasets.complete_file import remove_temporary_files
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.processes.process_pool import ProcessEndedError, in_processes
 
 
 @runtime_checkable
@@ -54,13 +54,18 @@ def run_batch(plan: Plan, factory: WorkerFactory, arguments: argparse.Namespace,
         InputError: what all files need, such as the model, cannot be loaded.
     """
     start = time.perf_counter()
+    for path, reason in plan.left_out:
+        print(f"{path}: left out, {reason}", file=sys.stderr)
     worker = factory(arguments)
     if plan.tasks:
         worker.prepare()
     done: list[dict[str, Any]] = []
     failed = [(str(path), message) for path, message in plan.failed]
-    with _progress(plan.tasks, done_word) as advance:
-        outcomes = _in_processes(plan.tasks, factory, arguments) if arguments.jobs > 1 else _here(plan.tasks, worker)
+    several = arguments.jobs > 1
+    with (
+        closing(_in_processes(plan.tasks, factory, arguments) if several else _here(plan.tasks, worker)) as outcomes,
+        _progress(plan.tasks, done_word) as advance,
+    ):
         for task, (figures, message) in outcomes:
             if figures is None:
                 failed.append((str(task.input), message))
@@ -99,41 +104,29 @@ def _attempt(worker: FileWorker, task: FileTask) -> Outcome:
         return None, f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _here(tasks: list[FileTask], worker: FileWorker) -> Iterator[tuple[FileTask, Outcome]]:
+def _here(tasks: list[FileTask], worker: FileWorker) -> Generator[tuple[FileTask, Outcome], None, None]:
     for task in tasks:
         yield task, _attempt(worker, task)
 
 
-_worker: FileWorker | None = None  # of this process
+def _worker_of_process(factory: WorkerFactory, arguments: argparse.Namespace) -> Callable[[FileTask], Outcome]:
+    return partial(_attempt, factory(arguments))
 
 
-def _start_process(factory: WorkerFactory, arguments: argparse.Namespace) -> None:
-    global _worker
-    _worker = factory(arguments)
-
-
-def _in_process(task: FileTask) -> Outcome:
-    assert _worker is not None
-    return _attempt(_worker, task)
+def _remove_temporary_file(task: FileTask, process: int) -> None:
+    remove_temporary_files(task.output.parent, process)
 
 
 def _in_processes(
     tasks: list[FileTask], factory: WorkerFactory, arguments: argparse.Namespace
-) -> Iterator[tuple[FileTask, Outcome]]:
-    # Spawned, not forked: JAX has threads, which a fork would lose.
-    context = multiprocessing.get_context("spawn")
-    jobs = min(arguments.jobs, max(len(tasks), 1))
-    executor = ProcessPoolExecutor(jobs, context, initializer=_start_process, initargs=(factory, arguments))
-    try:
-        futures: dict[Future[Outcome], FileTask] = {executor.submit(_in_process, task): task for task in tasks}
-        for future in as_completed(futures):
-            try:
-                outcome = future.result()
-            except BrokenProcessPool:
-                outcome = None, "its process was killed, perhaps for memory; try fewer --jobs"
-            yield futures[future], outcome
-    finally:
-        executor.shutdown(cancel_futures=True)
+) -> Generator[tuple[FileTask, Outcome], None, None]:
+    start = partial(_worker_of_process, factory, arguments)
+    with closing(in_processes(start, tasks, arguments.jobs, tidy_up=_remove_temporary_file)) as answers:
+        for _, task, answer in answers:
+            if isinstance(answer, ProcessEndedError):
+                yield task, (None, "its process was killed, perhaps for memory; try fewer --jobs")
+            else:
+                yield task, answer
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from meanflow_audio_codec.commands.shared_arguments import check_output
 from meanflow_audio_codec.commands.standard_streams import STANDARD_STREAM, check_standard_output
+from meanflow_audio_codec.datasets.folder_contents import folder_contents
 from meanflow_audio_codec.errors import InputError
 
 
@@ -19,11 +20,15 @@ class FileTask:
 
 @dataclass
 class Plan:
-    """What is to be done, what is not because its output exists, and what cannot be: inputs with the reason."""
+    """What is to be done, what is not because its output exists, and what cannot be: inputs with the reason.
+
+    `left_out` are links to folders whose files are worked on already, with that as reason.
+    """
 
     tasks: list[FileTask] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    left_out: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def single_task(
@@ -68,8 +73,14 @@ def plan_tasks(inputs: list[Path], output: Path, *, input_suffixes: tuple[str, .
         raise InputError(f"{output}: no such folder; make it first, or name one in a folder that exists")
     plan = Plan()
     sources: dict[Path, Path] = {}
+    planned: set[Path] = set()
     for source in inputs:
-        for path, relative in _files_below(source, input_suffixes):
+        for path, relative in _files_below(source, input_suffixes, plan):
+            # The same file named twice, perhaps by overlapping patterns, is done once.
+            name = path.parent.resolve() / path.name
+            if name in planned:
+                continue
+            planned.add(name)
             target = output / relative.with_suffix(suffix)
             if target in sources:
                 plan.failed.append((path, f"would write {target} like {sources[target]}; rename one of them"))
@@ -79,21 +90,19 @@ def plan_tasks(inputs: list[Path], output: Path, *, input_suffixes: tuple[str, .
                 plan.skipped.append(path)
             else:
                 plan.tasks.append(FileTask(path, target))
-    if not sources:
+    if not sources and not plan.failed:
         raise InputError(f"{inputs[0]}: holds no file to work on; wanted are {', '.join(input_suffixes)}")
     return plan
 
 
-def _files_below(source: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
-    """Files and what their paths are below the output: hidden ones of folders, and other kinds, are left out."""
+def _files_below(source: Path, suffixes: tuple[str, ...], plan: Plan) -> list[tuple[Path, Path]]:
+    """Files and what their paths are below the output; what a folder holds and cannot be read goes to the plan."""
     if not _is_folder(source):
         return [(source, Path(source.name))]
-    found = [(path, path.relative_to(source)) for path in source.rglob("*") if path.suffix.lower() in suffixes]
-    return sorted(
-        (path, relative)
-        for path, relative in found
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts)
-    )
+    contents = folder_contents(source, suffixes)
+    plan.failed += contents.unreadable
+    plan.left_out += contents.left_out
+    return [(path, path.relative_to(source)) for path in contents.files]
 
 
 def _is_folder(path: Path) -> bool:

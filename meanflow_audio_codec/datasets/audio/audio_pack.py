@@ -121,7 +121,7 @@ def open_pack(path: Path) -> AudioPack:
         InputError: there is no such file, or it is not a complete pack.
     """
     if not path.is_file():
-        raise InputError(f"there is no pack {path}: make it with `meanflow-codec data --pack`")
+        raise InputError(f"there is no pack {path}: make it with `meanflow-codec data --pack FOLDER`")
     size = path.stat().st_size
     broken = InputError(f"{path} is not a complete audio pack: delete it and pack again")
     with path.open("rb") as file:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from meanflow_audio_codec.datasets.audio_files import READABLE_SUFFIXES
 from meanflow_audio_codec.datasets.base import SPLITS
+from meanflow_audio_codec.datasets.folder_contents import folder_contents
+from meanflow_audio_codec.datasets.remarks import tell
 from meanflow_audio_codec.errors import InputError
 
 MANIFEST = "manifest.csv"
 ALL_SPLITS = "all"
+BY_MANIFEST = f"the column split of a {MANIFEST} in the folder says which recordings belong to which"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,12 @@ def audio_sources(folder: Path) -> list[AudioSource]:
     return sorted(sources, key=lambda source: source.name)
 
 
-def select(sources: list[AudioSource], split: str, where: tuple[tuple[str, str], ...] = ()) -> list[AudioSource]:
+def select(
+    sources: list[AudioSource], split: str, where: tuple[tuple[str, str], ...] = (), *, advice: str = BY_MANIFEST
+) -> list[AudioSource]:
     """The sources of one split ("all" for every split) whose manifest columns have the values asked for.
+
+    `advice` is what the caller's user can do where nothing is left.
 
     Raises:
         InputError: a column is not in the manifest, or nothing is left.
@@ -69,7 +76,7 @@ def select(sources: list[AudioSource], split: str, where: tuple[tuple[str, str],
     if not chosen:
         splits = ", ".join(sorted({source.split for source in sources}))
         filters = "".join(f", {column} = {value!r}" for column, value in where)
-        raise InputError(f"no audio in split {split!r}{filters}: the splits are {splits}, or use {ALL_SPLITS!r}")
+        raise InputError(f"no audio in split {split!r}{filters}: the splits are {splits}; {advice}")
     return chosen
 
 
@@ -89,12 +96,12 @@ def parse_conditions(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _found(folder: Path) -> Iterator[AudioSource]:
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        # Names that begin with a dot are other programs' droppings (macOS writes ._name.wav beside name.wav).
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix.lower() in READABLE_SUFFIXES and not hidden and path.is_file():
-            yield AudioSource(path, f"{folder.name}/{relative.as_posix()}", split_of(relative.as_posix()), {})
+    contents = folder_contents(folder, READABLE_SUFFIXES)
+    for remark in contents.remarks:
+        tell(remark)
+    for path in contents.files:
+        relative = path.relative_to(folder).as_posix()
+        yield AudioSource(path, f"{folder.name}/{relative}", split_of(relative), {})
 
 
 def _listed(folder: Path) -> Iterator[AudioSource]:

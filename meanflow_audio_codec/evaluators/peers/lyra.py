@@ -5,6 +5,7 @@ container: the bits of the codes are the payload. The decoded signal is not late
 """
 
 import importlib
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,16 +70,26 @@ def load_lyra() -> LyraNetworks:
     return LyraNetworks(*networks)
 
 
+def stages_of_rate(kilobits_per_second: float) -> int:
+    """How many stages of the quantiser a rate is.
+
+    Raises:
+        InputError: it is no whole number of them, or more than there are.
+    """
+    bits_per_frame = kilobits_per_second * 1000 * HOP_LENGTH / SAMPLE_RATE
+    stages = round(bits_per_frame / BITS_PER_STAGE) if math.isfinite(bits_per_frame) else 0
+    if not 1 <= stages <= NUM_STAGES or abs(stages * BITS_PER_STAGE - bits_per_frame) > 1e-6:
+        raise InputError(f"Lyra codes at multiples of 0.2 up to 9.2 kbit/s, not at {kilobits_per_second:g}")
+    return stages
+
+
 def code_with_lyra(samples: Float[np.ndarray, " samples"], sample_rate: int, kilobits_per_second: float) -> LyraClip:
     """Encode and decode at a rate of whole stages: 0.2 kbit/s each.
 
     Raises:
         InputError: as `find_lyra`, or the rate is no whole number of stages.
     """
-    bits_per_frame = kilobits_per_second * 1000 * HOP_LENGTH / SAMPLE_RATE
-    stages = round(bits_per_frame / BITS_PER_STAGE)
-    if not 1 <= stages <= NUM_STAGES or abs(stages * BITS_PER_STAGE - bits_per_frame) > 1e-6:
-        raise InputError(f"Lyra codes at multiples of 0.2 up to 9.2 kbit/s, not at {kilobits_per_second:g}")
+    stages = stages_of_rate(kilobits_per_second)
     # Loaded for each clip, in 12 ms: their state is in resource variables, which `reset_all_variables` leaves alone.
     encoder, quantizer, decoder = load_lyra()
     quantize, dequantize = (quantizer.get_signature_runner(name) for name in ("encode", "decode"))

@@ -43,6 +43,16 @@ def find_opus_tools() -> tuple[str, str]:
     return programs[0], programs[1]
 
 
+def check_opus_rate(kilobits_per_second: float) -> None:
+    """Refuse a rate that Opus does not code at.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    if not LOWEST_KILOBITS <= kilobits_per_second <= HIGHEST_KILOBITS:
+        raise InputError(f"Opus codes at 6 to 256 kbit/s, not at {kilobits_per_second:g}: choose a rate in that range")
+
+
 def code_with_opus(
     samples: Float[np.ndarray, " samples"],
     sample_rate: int,
@@ -58,8 +68,7 @@ def code_with_opus(
         InputError: opus-tools, or what runs libopus 1.5, is not installed, the target is out of Opus's range, or a
             program fails.
     """
-    if not LOWEST_KILOBITS <= kilobits_per_second <= HIGHEST_KILOBITS:
-        raise InputError(f"Opus codes at 6 to 256 kbit/s, not at {kilobits_per_second:g}: choose a rate in that range")
+    check_opus_rate(kilobits_per_second)
     encode, decode = find_opus_tools()
     bandwidth = () if decoder is None else WIDE_BAND
     with TemporaryDirectory() as folder:

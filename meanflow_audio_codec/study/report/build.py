@@ -56,7 +56,7 @@ def _blocks(results: Results, output_directory: Path) -> Iterator[Block]:
     yield Paragraph(f"{SUBJECT} Preset {presets}: {finished} of {len(results.runs)} recorded runs finished.")
     commentary = output_directory / "commentary.md"
     if commentary.is_file():
-        yield Commentary(commentary.read_text(encoding="utf-8"))
+        yield Commentary(commentary.read_text(encoding="utf-8-sig"))
     yield from answers(effects)
     yield from runs(results)
     yield from scores(results, figures)

@@ -40,11 +40,9 @@ def run_cell(cell: StudyCell, seed: int, directory: Path, data_directory: Path |
     run = run_directory(directory, cell, seed)
     row = identity(cell) | provenance(config, seed)
     try:
-        state = train(config, run, data_directory)
+        train(config, run, data_directory, when_stopped=_interrupt)
     except TrainingDivergedError as error:
         return row | _training_figures(run) | {"status": "diverged", "reason": str(error)}, []
-    if int(state.step) < config.training.num_steps:
-        raise InterruptedRunError
     start = time.perf_counter()
     sweep = sweep_settings(cell) if seed == 0 else []
     results = list(_scores(cell, run / "model", data_directory, [main_setting(cell), *sweep]))
@@ -57,6 +55,10 @@ def run_cell(cell: StudyCell, seed: int, directory: Path, data_directory: Path |
     for folder in ("checkpoints", "best"):
         shutil.rmtree(run / folder, ignore_errors=True)
     return row, [identity(cell) | {"seed": seed} | scores.figures for scores in results] if seed == 0 else []
+
+
+def _interrupt(number: int) -> None:
+    raise InterruptedRunError
 
 
 def provenance(config: ExperimentConfig, seed: int) -> dict[str, Any]:

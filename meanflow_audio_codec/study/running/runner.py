@@ -19,6 +19,8 @@ from meanflow_audio_codec.study.config_hash import config_hash
 from meanflow_audio_codec.study.results import RESULT_COLUMNS, SWEEP_COLUMNS, Shard, append_rows, identity, read_rows
 from meanflow_audio_codec.study.running.cell_run import run_directory
 
+# For the end of a step and for a checkpoint, when the study is told to stop; a killed run goes on from an older one.
+STOP_SECONDS = 60.0
 UNOPTIMISED = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
 )
@@ -65,12 +67,16 @@ def run_study(
 ) -> bool:
     """Run what is not finished yet; `report` is told each outcome. Returns whether no run failed.
 
-    An interrupt stops every process at its next step; the same command goes on from there.
+    An exception, such as a signal may raise, stops every process at its next step; the same command goes on from there.
+    Processes also stop if this one is killed.
 
     Raises:
         InputError: the data cannot be found, or the directory holds something else.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be made ({error.strerror}); choose another --output-dir") from error
     finished = finished_runs(directory)
     waiting: Queue[Run] = Queue()
     for run in runs:
@@ -84,8 +90,6 @@ def run_study(
         _Worker(number, jobs, directory, data_directory, waiting, outcomes, stop) for number in range(min(jobs, total))
     ]
     start, success = time.perf_counter(), True
-    # A termination signal ends the study as an interrupt at the terminal does, so that no process is left behind.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     for worker in workers:
         worker.start()
     try:
@@ -107,9 +111,12 @@ def run_study(
         stop.set()
         for worker in workers:
             worker.interrupt()
+        deadline = time.monotonic() + STOP_SECONDS
         for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        for worker in workers:
+            worker.kill()
             worker.join()
-        signal.signal(signal.SIGTERM, previous)
     return success
 
 
@@ -131,6 +138,8 @@ class _Worker(threading.Thread):
         self._directory, self._data_directory = directory, data_directory
         self._waiting, self._outcomes, self._stop_request = waiting, outcomes, stop
         self._process: subprocess.Popen[str] | None = None
+        # No process is started any more once the others were told to stop.
+        self._starting = threading.Lock()
 
     def run(self) -> None:
         """Work until nothing is left."""
@@ -148,12 +157,21 @@ class _Worker(threading.Thread):
         self._end_process()
 
     def interrupt(self) -> None:
-        """Ask the process to stop at its next step."""
+        """Ask the process to stop at its next step; the request to stop must have been made."""
+        with self._starting:
+            if self._process is not None and self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process if it still runs."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.kill()
 
     def _perform(self, run: Run) -> dict[str, Any] | None:
-        process = self._process = self._process or self._new_process(smoke=run.cell.preset == "smoke")
+        with self._starting:
+            if self._stop_request.is_set():
+                return None
+            process = self._process = self._process or self._new_process(smoke=run.cell.preset == "smoke")
         log = self._directory / "logs" / f"{run_directory(self._directory, run.cell, run.seed).name}.log"
         task = {
             "cell": run.cell.model_dump(),
@@ -171,7 +189,7 @@ class _Worker(threading.Thread):
             line = process.stdout.readline()
         except BrokenPipeError:
             pass
-        if line:
+        if line.endswith("\n"):
             answer = json.loads(line)
             return None if answer.get("interrupted") else answer
         code = process.wait()
@@ -197,7 +215,7 @@ class _Worker(threading.Thread):
         if self._count > 1:
             environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share an accelerator
         process = subprocess.Popen(
-            [sys.executable, "-m", "meanflow_audio_codec.study.running.worker"],
+            [sys.executable, "-m", "meanflow_audio_codec.study.running.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
