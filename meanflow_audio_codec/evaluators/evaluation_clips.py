@@ -49,11 +49,9 @@ def read_clip(source: AudioSource, sample_rate: int, *, strict: bool = False) ->
     """
     transcript = source.row.get("transcript", "")
     try:
-        mono, remark = mono_clip(source.path, sample_rate, strict=strict)
+        mono, _ = mono_clip(source.path, sample_rate, strict=strict)
         samples = to_int16(mono).astype(np.float32) / np.float32(INT16_SCALE)
     except Exception as error:  # whatever is wrong with one file, the others are scored
         return Clip(source.name, np.zeros(0, np.float32), transcript, f"not read: {reason_of(error)}")
-    if remark:
-        tell(f"{source.name} {remark}")
     problem = "" if len(samples) else "not read: it holds no samples"
     return Clip(source.name, samples, transcript, problem)

@@ -5,7 +5,7 @@ it is started anew and gets SIGKILL, SIGTERM or SIGINT at a random moment; after
 
 - the exit code is that of the signal, or 0 if it came too late, and no traceback was printed,
 - within 5 s no process that the command started is left,
-- files under their final names are those of the undisturbed run, and after SIGTERM and SIGINT no temporary ones are left,
+- files under their final names are those of the undisturbed run; after SIGTERM and SIGINT no temporary ones are left,
 - the same command, started once more, finishes the work to the same bytes.
 
 Whatever is not so is printed, and makes the exit code 1. Needs Linux, where processes are found below /proc; the study
