@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from fixtures.computation import Computation, changed_view, networks_of
-from fixtures.config_fields import fields, location, other_values, part_of
+from fixtures.every_field.config_fields import fields, location, other_values, part_of
 from fixtures.experiments_with_every_field import EXPERIMENTS
 
 from meanflow_audio_codec.codec.rate.bit_rate import BitRate
