@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fixtures.parity import GOLDEN_CASES, Arrays, random_inputs, random_weights
-from fixtures.reference_results import reference_results
+from fixtures.references.parity import GOLDEN_CASES, Arrays, random_inputs, random_weights
+from fixtures.references.reference_results import reference_results
 
 from meanflow_audio_codec.references.mdct import imdct, mdct
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fixtures.parity import GOLDEN_CASES, Arrays, beyond, drawn, our_results
+from fixtures.references.parity import GOLDEN_CASES, Arrays, beyond, drawn, our_results
 
 from meanflow_audio_codec.preprocessing.mdct import imdct, mdct
 

@@ -16,8 +16,16 @@ torch = pytest.importorskip(
     "torch", reason="parity with PyTorch needs it: see documentation/developer_guide/testing.md"
 )
 
-from fixtures.parity import CASES, GOLDEN_CASES, beyond, named_arrays, our_results, random_inputs, random_weights
-from fixtures.reference_results import reference_network, reference_results
+from fixtures.references.parity import (
+    CASES,
+    GOLDEN_CASES,
+    beyond,
+    named_arrays,
+    our_results,
+    random_inputs,
+    random_weights,
+)
+from fixtures.references.reference_results import reference_network, reference_results
 from test_golden_vectors import golden, part
 
 from meanflow_audio_codec.inference.pretrained import load_pretrained
