@@ -215,3 +215,19 @@ def test_changed_tables_make_files_undecodable_rather_than_wrong(tmp_path):
     data = tiny_codec().encode(sound(1_600), 16_000)
     with pytest.raises(InputError, match="other weights of tiny"):
         Codec.from_pretrained(folder).decode(data)
+
+
+def test_the_hash_is_of_weights_tables_and_decoding_each_by_itself():
+    """A change of one shows, and so does a byte that moves from one to the next."""
+    parts = (b"ab", b"cd", "ef")
+    others = [
+        (b"ax", b"cd", "ef"),
+        (b"ab", b"cx", "ef"),
+        (b"ab", b"cd", "ex"),
+        (b"abc", b"d", "ef"),
+        (b"ab", b"cde", "f"),
+    ]
+    hashes = [weights_hash(*each) for each in (parts, *others)]
+    assert len(set(hashes)) == len(hashes)
+    assert weights_hash(*parts) == hashes[0]
+    assert {len(each) for each in hashes} == {8}
