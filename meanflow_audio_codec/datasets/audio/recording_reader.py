@@ -38,7 +38,7 @@ class RecordingReader:
     does not.
     """
 
-    def __init__(self, layout: Layout, name: str, *, strict: bool = False) -> None:
+    def __init__(self, layout: Layout, name: str, *, strict: bool = False, by_header: bool = False) -> None:
         self._layout, self._strict = layout, strict
         self.name = name
         self.remark = ""
@@ -53,7 +53,8 @@ class RecordingReader:
         if total == 0:
             found = f" ({layout.remark})" if layout.remark else ""
             raise InputError(f"{name} holds no samples{found}: give a recording that is not empty")
-        self._note(layout.remark)
+        if strict or by_header or not layout.lacks_seconds:
+            self._note(layout.remark)
 
     @property
     def is_floating_point(self) -> bool:
@@ -192,6 +193,8 @@ class RecordingReader:
         return True
 
     def _check_end(self) -> None:
+        if self._layout.remark:
+            self._note(f"{self._layout.remark}; {self._num_read / self.sample_rate:.2f} s were read")
         if self._stated is not None and self._num_read != self._stated and not self.remark:
             remark = early if self._num_read < self._stated else late
             self._note(remark(self._stated / self.sample_rate, self._num_read / self.sample_rate))
@@ -227,7 +230,7 @@ def opened_recording(
             if not read_at(file, 0, 1):
                 raise InputError(f"{name} is empty (0 bytes): give an audio file")
             layout = layout_of(file, by_header=by_header)
-        reader = RecordingReader(layout, name, strict=strict)
+        reader = RecordingReader(layout, name, strict=strict, by_header=by_header)
         stack.callback(reader.close)
         yield reader
 
