@@ -122,7 +122,7 @@ def test_a_full_disk(call, good, folder, monkeypatch):
     # Scores hold how long it took.
     expected = {name: content for name, content in good.new.items() if not name.endswith(".json")}
     largest = max(map(len, good.new.values()), default=2)
-    for limit in {0, largest // 2, largest - 1}:
+    for limit in {largest // 2} if call.is_slow else {0, largest // 2, largest - 1}:
         run = Run(call, folder, monkeypatch, limit=limit)
         if not call.outputs and not call.fills_cache:
             assert (run.code, run.out, run.err) == (0, good.out, good.err)
@@ -221,7 +221,7 @@ def test_input_files_that_are_cut_or_never_end(name, folder, monkeypatch):
     call = CALLS[name]
     (source,) = call.inputs
     data = Path(source).read_bytes()
-    for size in (0, 1, 20, len(data) // 2, len(data) - 1):
+    for size in (len(data) // 2,) if call.is_slow else (0, 1, 20, len(data) // 2, len(data) - 1):
         Path(source).write_bytes(data[:size])
         run = Run(call, folder, monkeypatch)
         if run.code == 0:  # a recording of which enough is left
