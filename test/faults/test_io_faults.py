@@ -211,7 +211,7 @@ def test_a_temporary_folder_that_is_missing(name, folder, monkeypatch):
 @pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.stdin])
 def test_a_temporary_folder_that_is_full(name, folder, monkeypatch):
     monkeypatch.setattr(spooled_file, "SPOOL_BYTES", 100)
-    run = Run(CALLS[name], folder, monkeypatch, limit=150)
+    run = Run(CALLS[name], folder, monkeypatch, limit=120)
     run.assert_refused()
     assert "cannot hold what goes through a pipe (File too large): set TMPDIR" in run.err
 
