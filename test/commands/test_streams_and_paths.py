@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from fixtures.faulty_streams import SourceFile, standard_input
+from fixtures.faults.faulty_streams import SourceFile, standard_input
 from fixtures.tiny_models import RATE, codec_folder, sound, tiny_codec
 
 from meanflow_audio_codec.__main__ import main

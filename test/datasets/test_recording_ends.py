@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.damaged_recordings import AUDIO, CHAINED, RATE, WHOLE, encoded, noise, with_flac_length, with_wav_lengths
+from fixtures.faults.damaged_recordings import (
+    AUDIO,
+    CHAINED,
+    RATE,
+    WHOLE,
+    encoded,
+    noise,
+    with_flac_length,
+    with_wav_lengths,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fixtures.command_line_files import contents
-from fixtures.command_table import CALLS, Call, write_inputs
-from fixtures.faulty_streams import SourceFile, abandoned_stream, files_limited, full_stream, standard_input
+from fixtures.faults.command_table import CALLS, Call, write_inputs
+from fixtures.faults.faulty_streams import SourceFile, abandoned_stream, files_limited, full_stream, standard_input
 
 from meanflow_audio_codec.__main__ import COMMANDS, main
 from meanflow_audio_codec.datasets import spooled_file

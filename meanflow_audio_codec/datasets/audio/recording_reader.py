@@ -62,7 +62,7 @@ class RecordingReader:
         return self._sound.subtype in ("FLOAT", "DOUBLE")
 
     def read(self, count: int) -> Float[np.ndarray, "channels samples"]:
-        """The next samples, of full scale 1: fewer than `count` only where the recording ends.
+        """The next samples, of full scale 1: fewer than `count` only where a recording ends, none where the file does.
 
         An end other than stated is told on standard error.
 
@@ -72,13 +72,16 @@ class RecordingReader:
         """
         pieces, missing = [], count
         while missing and not self._has_ended:
-            piece = self._read_link(missing)
+            wanted = min(missing, _FLAC_SAMPLES) if self._sound.format == "FLAC" else missing
+            piece = self._read_link(wanted)
             pieces.append(piece)
             missing -= len(piece)
             self._num_read += len(piece)
             if len(piece) == 0 and not self._next_link():
                 self._has_ended = True
                 self._check_end()
+            elif 0 < len(piece) < wanted:
+                break
         frames = np.concatenate(pieces) if pieces else np.zeros((0, self.channels), np.float32)
         if not np.isfinite(frames).all():
             raise InputError(f"{self.name} holds samples that are NaN or infinite: repair or re-export the file")
@@ -149,8 +152,6 @@ class RecordingReader:
 
         if self._is_cut:
             return np.zeros((0, self.channels), np.float32)
-        if self._sound.format == "FLAC":
-            count = min(count, _FLAC_SAMPLES)
         frames = np.empty((count, self.channels), np.float32)
         before = self._sound.tell()
         with _reading_errors(self.name):
