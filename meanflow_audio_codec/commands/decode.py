@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meanflow_audio_codec.commands.batches.batch import add_jobs, check_jobs, run_batch
 from meanflow_audio_codec.commands.batches.codec_worker import CodecWorker
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from meanflow_audio_codec.codec.codec import Codec
     from meanflow_audio_codec.codec.container import Header
+    from meanflow_audio_codec.codec.container.byte_files import SeekableFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +105,7 @@ class FileDecoder(CodecWorker):
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self.arguments, name) for name in ("num_steps", "seed", "temperature", "max_seconds")}
 
-    def _whole(self, file: IO[bytes]) -> "_Decoded":
+    def _whole(self, file: "SeekableFile") -> "_Decoded":
         """All of a file; any damage is told before a model is loaded."""
         from meanflow_audio_codec.codec.container import CheckedFile
 
@@ -116,7 +117,7 @@ class FileDecoder(CodecWorker):
         blocks = decode_file(codec, checked, **self._options)
         return _Decoded(codec.name, blocks, header.channels, checked.num_samples, header.sample_rate, checked.tags)
 
-    def _part(self, file: IO[bytes]) -> "_Decoded":
+    def _part(self, file: "SeekableFile") -> "_Decoded":
         """The part from --start to --end; damage of the file's ends is told before a model is loaded."""
         from meanflow_audio_codec.codec.container import SeekableReader
 

@@ -37,6 +37,7 @@ def prepare_standard_streams() -> None:
     with contextlib.suppress(OSError):
         number = os.open(os.devnull, os.O_RDWR)
         while number <= 2:
+            os.set_inheritable(number, True)
             number = os.dup(number)
         os.close(number)
     for name in ("stdout", "stderr"):
@@ -52,7 +53,7 @@ def settle_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
+        except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, stream.fileno())

@@ -96,7 +96,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
     cells = _selected(arguments)
     console = Console(stderr=True)
-    rows = [describe(cell) for cell in track(cells, "counting operations", console=console, transient=True)]
+    hidden = not console.is_terminal
+    shown = track(cells, "counting operations", console=console, transient=True, disable=hidden)
+    rows = [describe(cell) for cell in shown]
     if arguments.json:
         print(json.dumps(rows))
         return 0

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from fixtures.damaged_recordings import AUDIO, RATE, WHOLE
+from fixtures.faults.damaged_recordings import AUDIO, RATE, WHOLE
 
 from meanflow_audio_codec.datasets.audio.recording_reader import opened_recording
 from meanflow_audio_codec.datasets.audio.recording_writer import recording_writer

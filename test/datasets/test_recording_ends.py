@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.damaged_recordings import AUDIO, CHAINED, RATE, WHOLE, encoded, noise, with_flac_length, with_wav_lengths
+from fixtures.faults.damaged_recordings import (
+    AUDIO,
+    CHAINED,
+    RATE,
+    WHOLE,
+    encoded,
+    noise,
+    with_flac_length,
+    with_wav_lengths,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,9 +99,23 @@ def test_damage_inside_a_flac_is_no_end(capsys):
 def test_a_damaged_page_of_ogg_is_told():
     data = bytearray(encoded("OGG", AUDIO))
     data[len(data) // 2] ^= 0x55
-    assert read(bytes(data))[1] == "is damaged: 1 of its pages cannot be read"
+    samples, remark = read(bytes(data))
+    assert remark == f"is damaged: 1 of its pages cannot be read; {len(samples) / RATE:.2f} s were read"
     with pytest.raises(InputError, match="is damaged"):
         read(bytes(data), strict=True)
+    whole = encoded("OGG", AUDIO)
+    hole = whole[: len(whole) // 3] + whole[len(whole) // 2 :]
+    with pytest.raises(InputError, match=r"is damaged: [12] of its pages cannot be read"):
+        read(hole, strict=True)
+
+
+def test_a_wrong_number_of_bytes_in_an_mp3_header_loses_nothing():
+    data = encoded("MP3", AUDIO)
+    whole = read(data)[0]
+    place = next(data.index(mark) for mark in (b"Xing", b"Info") if mark in data) + 12
+    for num_bytes in (1, 100, len(data) // 3, 2 * len(data)):
+        samples, _ = read(data[:place] + struct.pack(">I", num_bytes) + data[place + 4 :])
+        np.testing.assert_array_equal(samples[: len(whole)], whole)
 
 
 WAV = encoded("WAV", AUDIO[:2_000], subtype="PCM_16")

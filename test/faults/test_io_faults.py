@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fixtures.command_line_files import contents
-from fixtures.command_table import CALLS, Call, write_inputs
-from fixtures.faulty_streams import SourceFile, abandoned_stream, files_limited, full_stream, standard_input
+from fixtures.faults.command_table import CALLS, Call, write_inputs
+from fixtures.faults.faulty_streams import SourceFile, abandoned_stream, files_limited, full_stream, standard_input
 
 from meanflow_audio_codec.__main__ import COMMANDS, main
 from meanflow_audio_codec.datasets import spooled_file
@@ -78,11 +78,12 @@ class Run:
             streams.setattr("sys.stdin", stdin)
             streams.setattr("sys.stdout", output if stdout == "" else stdout)
             streams.setattr("sys.stderr", errors if stderr == "" else stderr)
-            if limit is None:
-                self.code = main(call.words)
-            else:
-                with files_limited(limit):
+            limited = contextlib.nullcontext() if limit is None else files_limited(limit)
+            try:
+                with limited:
                     self.code = main(call.words)
+            except SystemExit as stopped:  # of rich, where the reader of a table went away
+                self.code = stopped.code
         output.flush()
         errors.flush()
         self.out, self.err = output.buffer.getvalue(), errors.buffer.getvalue().decode()  # type: ignore[attr-defined]
@@ -119,10 +120,8 @@ def test_without_a_fault_each_call_works(call, good):
 def test_a_full_disk(call, good, folder, monkeypatch):
     """At every size of the disk: files are there, whole and the same, or they are not and it is said why."""
     cache = folder.parent / "cache"
-    # Scores hold how long it took.
-    expected = {name: content for name, content in good.new.items() if not name.endswith(".json")}
     largest = max(map(len, good.new.values()), default=2)
-    for limit in {0, largest // 2, largest - 1}:
+    for limit in {largest - 1} if call.is_slow else {0, largest - 1}:
         run = Run(call, folder, monkeypatch, limit=limit)
         if not call.outputs and not call.fills_cache:
             assert (run.code, run.out, run.err) == (0, good.out, good.err)
@@ -130,10 +129,10 @@ def test_a_full_disk(call, good, folder, monkeypatch):
         assert run.code in (1, 2), limit
         assert "Traceback" not in run.err
         assert "File too large" in run.err
-        assert not [path for path in cache.rglob("*") if path.is_file()]
+        assert not list(cache.rglob("*.tmp"))
         # Of several files some may have found room.
-        assert set(run.new) < set(good.new) or call.fills_cache
-        assert all(run.new[name] == expected[name] for name in set(run.new) & set(expected))
+        assert call.fills_cache or set(run.new) < set(good.new)
+        assert call.varies or all(run.new[name] == good.new[name] for name in run.new)
         assert run.err.count("\n") == (1 if run.code == 2 else len(good.new) - len(run.new))
         remove(run.new)
 
@@ -167,7 +166,7 @@ def test_standard_output_closed(call, folder, monkeypatch):
 def test_standard_error_closed_or_full(call, good, stream, folder, monkeypatch):
     run = Run(call, folder, monkeypatch, stderr=stream and stream())
     assert run.code == 0
-    if "demo" not in call.line:  # which tells how long it took
+    if not call.varies:
         assert (run.out, run.new) == (good.out, good.new)
 
 
@@ -211,7 +210,7 @@ def test_a_temporary_folder_that_is_missing(name, folder, monkeypatch):
 @pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.stdin])
 def test_a_temporary_folder_that_is_full(name, folder, monkeypatch):
     monkeypatch.setattr(spooled_file, "SPOOL_BYTES", 100)
-    run = Run(CALLS[name], folder, monkeypatch, limit=150)
+    run = Run(CALLS[name], folder, monkeypatch, limit=120)
     run.assert_refused()
     assert "cannot hold what goes through a pipe (File too large): set TMPDIR" in run.err
 
@@ -221,7 +220,7 @@ def test_input_files_that_are_cut_or_never_end(name, folder, monkeypatch):
     call = CALLS[name]
     (source,) = call.inputs
     data = Path(source).read_bytes()
-    for size in (0, 1, 20, len(data) // 2, len(data) - 1):
+    for size in (len(data) // 2,) if call.is_slow else (0, 1, 20, len(data) // 2, len(data) - 1):
         Path(source).write_bytes(data[:size])
         run = Run(call, folder, monkeypatch)
         if run.code == 0:  # a recording of which enough is left

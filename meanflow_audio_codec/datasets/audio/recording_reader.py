@@ -38,7 +38,7 @@ class RecordingReader:
     does not.
     """
 
-    def __init__(self, layout: Layout, name: str, *, strict: bool = False) -> None:
+    def __init__(self, layout: Layout, name: str, *, strict: bool = False, by_header: bool = False) -> None:
         self._layout, self._strict = layout, strict
         self.name = name
         self.remark = ""
@@ -53,7 +53,8 @@ class RecordingReader:
         if total == 0:
             found = f" ({layout.remark})" if layout.remark else ""
             raise InputError(f"{name} holds no samples{found}: give a recording that is not empty")
-        self._note(layout.remark)
+        if strict or by_header or not layout.lacks_seconds:
+            self._note(layout.remark)
 
     @property
     def is_floating_point(self) -> bool:
@@ -61,7 +62,7 @@ class RecordingReader:
         return self._sound.subtype in ("FLOAT", "DOUBLE")
 
     def read(self, count: int) -> Float[np.ndarray, "channels samples"]:
-        """The next samples, of full scale 1: fewer than `count` only where the recording ends.
+        """The next samples, of full scale 1: fewer than `count` only where a recording ends, none where the file does.
 
         An end other than stated is told on standard error.
 
@@ -71,13 +72,16 @@ class RecordingReader:
         """
         pieces, missing = [], count
         while missing and not self._has_ended:
-            piece = self._read_link(missing)
+            wanted = min(missing, _FLAC_SAMPLES) if self._sound.format == "FLAC" else missing
+            piece = self._read_link(wanted)
             pieces.append(piece)
             missing -= len(piece)
             self._num_read += len(piece)
             if len(piece) == 0 and not self._next_link():
                 self._has_ended = True
                 self._check_end()
+            elif 0 < len(piece) < wanted:
+                break
         frames = np.concatenate(pieces) if pieces else np.zeros((0, self.channels), np.float32)
         if not np.isfinite(frames).all():
             raise InputError(f"{self.name} holds samples that are NaN or infinite: repair or re-export the file")
@@ -148,8 +152,6 @@ class RecordingReader:
 
         if self._is_cut:
             return np.zeros((0, self.channels), np.float32)
-        if self._sound.format == "FLAC":
-            count = min(count, _FLAC_SAMPLES)
         frames = np.empty((count, self.channels), np.float32)
         before = self._sound.tell()
         with _reading_errors(self.name):
@@ -192,6 +194,8 @@ class RecordingReader:
         return True
 
     def _check_end(self) -> None:
+        if self._layout.remark:
+            self._note(f"{self._layout.remark}; {self._num_read / self.sample_rate:.2f} s were read")
         if self._stated is not None and self._num_read != self._stated and not self.remark:
             remark = early if self._num_read < self._stated else late
             self._note(remark(self._stated / self.sample_rate, self._num_read / self.sample_rate))
@@ -227,7 +231,7 @@ def opened_recording(
             if not read_at(file, 0, 1):
                 raise InputError(f"{name} is empty (0 bytes): give an audio file")
             layout = layout_of(file, by_header=by_header)
-        reader = RecordingReader(layout, name, strict=strict)
+        reader = RecordingReader(layout, name, strict=strict, by_header=by_header)
         stack.callback(reader.close)
         yield reader
 

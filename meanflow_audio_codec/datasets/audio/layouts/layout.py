@@ -10,13 +10,15 @@ class Layout:
     """The recordings that a file holds one after the other, each as a file, and what it says of its end.
 
     `states_length` is false where the library's number of samples is an estimate. `num_samples` is what the header
-    says of each channel where the library is not to know it. `remark` is what is wrong with the end, in a few words.
+    says of each channel where the library is not to know it. `remark` is what is wrong with the end, in a few words; if
+    it `lacks_seconds`, how much there is is known only once it is decoded.
     """
 
     links: tuple[Any, ...]
     states_length: bool = True
     num_samples: int | None = None
     remark: str = ""
+    lacks_seconds: bool = False
 
 
 def size_of(file: Any) -> int:

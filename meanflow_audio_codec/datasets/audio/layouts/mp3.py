@@ -36,21 +36,21 @@ def mp3_layout(file: Any, *, by_header: bool = False) -> Layout:
         xing = _xing_at(file, first)
         if xing is None:
             if _frame_bytes(read_at(file, first, 4)) == 0:
-                if not links:
-                    return Layout((file,), states_length=False)
-                break  # what follows is no recording
+                return Layout((file,), states_length=False)
             states_length = False
             if not by_header and _ends_inside_frame(file, first, end):
                 remark = "ends early: its last frame is cut"
             links.append(patched(file, start, end - start, {}))
             break
         stop = min(first + xing.num_bytes, end)
-        if end - stop < _LEAST_BYTES:  # some programs do not count the header's own frame
+        following = skip_texts(file, stop, end)
+        if end - following < _LEAST_BYTES or _frame_bytes(read_at(file, following, 4)) == 0:
+            # Some programs do not count the header's own frame, some count wrongly: no other recording begins here.
             stop = end
         # With the right number the library does not remark on a wrong one; the number of samples stays as stated.
         links.append(patched(file, start, stop - start, {xing.place: struct.pack(">I", stop - first)}))
         start = stop
-    return Layout(tuple(links), states_length=states_length, remark=remark)
+    return Layout(tuple(links), states_length=states_length, remark=remark, lacks_seconds=True)
 
 
 def skip_texts(file: Any, position: int, end: int) -> int:

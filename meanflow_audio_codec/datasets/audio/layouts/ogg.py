@@ -20,7 +20,6 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 class _Page(NamedTuple):
     flags: int
     size: int
-    is_right: bool
 
 
 def ogg_layout(file: Any) -> Layout:
@@ -36,14 +35,11 @@ def ogg_layout(file: Any) -> Layout:
             damaged += following < size or not ended[-1]
             position = following
             continue
-        if page.is_right:
-            if page.flags & _FIRST and not opening:
-                starts.append(position)
-                ended.append(False)
-            opening = bool(page.flags & _FIRST)
-            ended[-1] = ended[-1] or bool(page.flags & _LAST)
-        else:
-            damaged += 1
+        if page.flags & _FIRST and not opening:
+            starts.append(position)
+            ended.append(False)
+        opening = bool(page.flags & _FIRST)
+        ended[-1] = ended[-1] or bool(page.flags & _LAST)
         position += page.size
     remark = ""
     if not all(ended):
@@ -53,13 +49,13 @@ def ogg_layout(file: Any) -> Layout:
         remark = f"is damaged: {damaged} of its pages cannot be read"
     ends = [*starts[1:], size]
     if len(starts) == 1:
-        return Layout((file,), remark=remark)
+        return Layout((file,), remark=remark, lacks_seconds=True)
     links = tuple(spliced(Part(file, start, end - start)) for start, end in zip(starts, ends, strict=True))
-    return Layout(links, remark=remark)
+    return Layout(links, remark=remark, lacks_seconds=True)
 
 
 def _page_at(file: Any, position: int) -> _Page | None:
-    """The page that begins here; None if none does, or its end is missing."""
+    """The page that begins here; None if none does, its end is missing, or its checksum is wrong."""
     head = read_at(file, position, _HEAD_BYTES + 255)
     if len(head) < _HEAD_BYTES or head[:4] != b"OggS":
         return None
@@ -69,7 +65,8 @@ def _page_at(file: Any, position: int) -> _Page | None:
     if len(table) < head[26] or len(content) < size:
         return None
     stored = struct.unpack("<I", content[22:26])[0]
-    return _Page(content[5], size, _checksum(content[:22] + bytes(4) + content[26:]) == stored)
+    is_right = _checksum(content[:22] + bytes(4) + content[26:]) == stored
+    return _Page(content[5], size) if is_right else None
 
 
 def _checksum(content: bytes) -> int:
