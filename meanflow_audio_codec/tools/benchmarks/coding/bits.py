@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from meanflow_audio_codec.codec.codec import Codec
-from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.tables import ideal_bits, integer_frequencies
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
@@ -39,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     codec = Codec.from_pretrained(arguments.model)
     coder = codec.packet_coder
-    if not isinstance(coder.envelope, BlockEnvelopeCoder):
+    if coder.envelope is None or not codec._pretrained.normalizer.bit_rates:
         raise InputError(f"model {codec.name} has one bit rate: nothing to compare")
     folder = find_data_directory(arguments.data_dir) / "speech"
     clips = _clips(codec, folder, arguments.split)
