@@ -120,7 +120,9 @@ class BlockGainShapeNormalizer(TokenNormalizer):
 
     @cached_property
     def digits(self) -> Int[np.ndarray, "points detail"]:
-        """Digits of a frame of each operating point and detail: that share of the point's, rounded."""
+        """Digits of a frame of each operating point and detail: that share, rounded; in a model of one rate, all."""
+        if not self.bit_rates:
+            return np.broadcast_to(self.full_digits[:, None], (1, FULL_DETAIL + 1))
         return (
             self.full_digits[:, None] * np.arange(FULL_DETAIL + 1, dtype=np.int32) + FULL_DETAIL // 2
         ) // FULL_DETAIL

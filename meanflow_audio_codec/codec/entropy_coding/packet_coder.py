@@ -20,13 +20,13 @@ class PacketCoder:
         """
         self.codes = codes
         self.envelope = envelope
-        self._fewest_bits = codes.fewest_bits_per_frame if envelope is None else envelope.fewest_bits_per_frame
-        if (
-            envelope is not None
-            and envelope.digits.size
-            and not 0 <= envelope.digits.min() <= envelope.digits.max() <= len(codes.levels)
-        ):
-            raise ValueError(f"{envelope.digits.max()} digits of {len(codes.levels)}: tables do not belong together")
+        fewest_digits, self._fewest_bits = len(codes.levels), 0.0
+        if envelope is not None:
+            digits = envelope.digits
+            if not 0 <= digits.min() <= digits.max() <= len(codes.levels):
+                raise ValueError(f"{digits.max()} digits of {len(codes.levels)}: tables do not belong together")
+            fewest_digits, self._fewest_bits = int(digits.min()), envelope.fewest_bits_per_frame
+        self._fewest_bits += codes.fewest_bits_per_frame(fewest_digits)
 
     def num_digits(self, side: Int[np.ndarray, "n s"]) -> Int[np.ndarray, " n"] | None:
         """Digits that each frame has; None for all."""
