@@ -10,7 +10,7 @@ from flax import nnx
 
 from meanflow_audio_codec.configs.data import SyntheticAudioConfig
 from meanflow_audio_codec.configs.decoding import ServingConfig
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, TrainingConfig
+from meanflow_audio_codec.configs.experiment import ExperimentConfig, SpectralLossConfig, TrainingConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
@@ -104,3 +104,16 @@ def test_the_terms_add_up_by_their_weights() -> None:
     expected = metrics["bottleneck_loss"] + 0.7 * prior + 0.3 * of_method
     assert float(value) == pytest.approx(float(expected), rel=1e-5)
     assert float(value) == float(metrics["loss"])
+
+
+def test_a_term_that_is_switched_on_changes_nothing_that_another_draws() -> None:
+    """Operating points, details, noise and times are those of the loss without it."""
+    model = random_model()
+    _, without = gradient_and_metrics(model, FLAT)
+    spectral = FLAT.model_copy(update={"spectral_loss": SpectralLossConfig(windows=(64,))})
+    _, with_spectral = gradient_and_metrics(model, spectral)
+    assert set(with_spectral) - set(without) == {"spectral_loss"}
+    for name in set(without) - {"loss", "objective"}:
+        assert float(with_spectral[name]) == pytest.approx(float(without[name]), rel=1e-5), name
+    _, of_prior = gradient_and_metrics(model, FLAT.model_copy(update={"method_loss_weight": 0.0}))
+    assert float(of_prior["prior_squared_error"]) == pytest.approx(float(without["prior_squared_error"]), rel=1e-5)
