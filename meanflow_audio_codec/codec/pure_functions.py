@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
 
@@ -39,11 +37,7 @@ class PureFunctions:
         """
         normalizer = self.pretrained.normalizer
         tokens = self._tokenizer(samples.shape[-1]).tokenize(samples)
-        if isinstance(normalizer, BlockGainShapeNormalizer):
-            _, side = normalizer.at_point(tokens, jnp.full(tokens.shape[:2], point))
-            x = normalizer.divide(tokens, side)
-        else:
-            x, side = normalizer.normalize(tokens)
+        x, side, _ = normalizer.normalize_at(tokens, point)
         return side, model.encode(x, normalizer.features(side)).codes
 
     def decode(

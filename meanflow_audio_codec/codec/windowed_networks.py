@@ -6,7 +6,6 @@ was cut (up to the last bits of float arithmetic).
 """
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +17,8 @@ from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
-from meanflow_audio_codec.preprocessing.block_gain_shape import DETAIL, BlockGainShapeNormalizer
-from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB
-from meanflow_audio_codec.preprocessing.gain_shape import GainColumns, GainShapeNormalizer
 from meanflow_audio_codec.preprocessing.mdct import imdct, mdct
+from meanflow_audio_codec.preprocessing.normalizer import GainColumns, TokenNormalizer
 
 
 class WindowedNetworks:
@@ -36,15 +33,12 @@ class WindowedNetworks:
             or pretrained.signal.sample_rate is None
         ):
             raise ValueError(f"model {config.name} is not an audio codec on MDCT frames")
-        self._transform = config.tokenizer
         self._pretrained = pretrained
         self.code_levels: tuple[int, ...] = pretrained.model.bottleneck.levels
         self.hop_length = config.tokenizer.hop_length
         self.sample_rate: int = pretrained.signal.sample_rate
-        normalizer = pretrained.normalizer
-        self._blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
         # Gains are coded in blocks of this many frames: windows and packets begin where blocks do.
-        self.block_frames = 1 if self._blocks is None else self._blocks.transform.block_frames
+        self.block_frames = pretrained.normalizer.block_frames
         self.encoder_context = context_of(config.encoder.architecture).in_blocks(self.block_frames)
         self.decoder_context = context_of(config.decoder.architecture)
         if config.prior is not None:
@@ -52,10 +46,6 @@ class WindowedNetworks:
         self._encode = jax.jit(self._encode_window)
         self._decode = jax.jit(self._decode_window, static_argnames="num_steps")
         self._decode_coefficients = jax.jit(self._core_coefficients, static_argnames="num_steps")
-
-    @property
-    def _window_options(self) -> dict[str, Any]:
-        return {"window": self._transform.window, "kbd_alpha": self._transform.kbd_alpha}
 
     @property
     def is_causal(self) -> bool:
@@ -68,18 +58,23 @@ class WindowedNetworks:
         return np.asarray(self.code_levels, np.int32) // 2
 
     @property
-    def blocks(self) -> BlockGainShapeNormalizer | None:
-        """The normaliser of a model of several bit rates; None for a model of one."""
-        return self._blocks
+    def normalizer(self) -> TokenNormalizer:
+        """What turns coefficients into what the networks see, and what is coded of it."""
+        return self._pretrained.normalizer
+
+    @property
+    def default_bits_per_second(self) -> int:
+        """The bit rate of a channel unless told otherwise, in models of several."""
+        return self._pretrained.config.serving.default_bits_per_second
 
     @property
     def symbol_levels(self) -> tuple[int, ...]:
         """Alphabet size of each symbol of side information that is coded for a frame."""
-        return self.side_levels if self._blocks is None else self._blocks.symbol_levels
+        return self._pretrained.normalizer.symbol_levels
 
     def side_of_symbols(self, symbols: Int[np.ndarray, "n s"]) -> Int[np.ndarray, "n s"]:
         """The side information that coded symbols stand for, of whole blocks of one packet."""
-        return symbols if self._blocks is None else self._blocks.side_of_symbols(symbols)
+        return self._pretrained.normalizer.side_of_symbols(symbols)
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that samples at the model's rate are coded in: all that overlap them, in whole blocks."""
@@ -94,14 +89,7 @@ class WindowedNetworks:
     @property
     def gain_columns(self) -> GainColumns:
         """Which side values are gains; none for a model without side information."""
-        match self._pretrained.normalizer:
-            case BlockGainShapeNormalizer() as blocks:
-                num_bands = blocks.config.num_bands
-                return GainColumns(num_bands, GAIN_UNIT_DB, blocks.transform.num_gains, num_bands + DETAIL)
-            case GainShapeNormalizer() as bands:
-                return GainColumns(bands.num_bands, bands.step_db, len(bands.log2_gains))
-            case _:
-                return GainColumns(0, 1.0, 1)
+        return self._pretrained.normalizer.gain_columns
 
     @property
     def num_bins(self) -> int:
@@ -178,7 +166,7 @@ class WindowedNetworks:
     def synthesize(self, coefficients: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:
         """Samples of the blocks between consecutive frames: one block fewer than frames."""
         length = (len(coefficients) - 1) * self.hop_length
-        return np.asarray(imdct(coefficients, length=length, **self._window_options))
+        return np.asarray(imdct(coefficients, length=length))
 
     def encode(
         self, samples: Float[np.ndarray, " samples"], num_frames: int, core: int | None = None, *, point: int = 0
@@ -228,13 +216,8 @@ class WindowedNetworks:
     ) -> tuple[Int[Array, "core s"], Int[Array, "core q"]]:
         """Symbols of side information, and codes, of the core frames."""
         # The first and last frame of this transform lack half their samples.
-        coefficients = mdct(samples, self.hop_length, **self._window_options)[None, 1:-1]
-        if self._blocks is None:
-            x, side = self._pretrained.normalizer.normalize(coefficients)
-            symbols = side
-        else:
-            symbols, side = self._blocks.at_point(coefficients, jnp.broadcast_to(point, coefficients.shape[:2]))
-            x = self._blocks.divide(coefficients, side)
+        coefficients = mdct(samples, self.hop_length)[None, 1:-1]
+        x, side, symbols = self._pretrained.normalizer.normalize_at(coefficients, point)
         encoded = model.encode(x, self._pretrained.normalizer.features(side))
         core = slice(self.encoder_context.past, side.shape[1] - self.encoder_context.future)
         return symbols[0, core], encoded.codes[0, core]
@@ -252,7 +235,7 @@ class WindowedNetworks:
     ) -> Float[Array, " samples"]:
         """Samples of the core: one frame more than blocks, since a block is the sum of two frames."""
         core = self._core_coefficients(model, side, codes, key, first_frame, temperature, num_steps=num_steps)
-        return imdct(core, length=(len(core) - 1) * self.hop_length, **self._window_options)
+        return imdct(core, length=(len(core) - 1) * self.hop_length)
 
     def _core_coefficients(
         self,

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.data import (
@@ -13,6 +21,7 @@ from meanflow_audio_codec.configs.data import (
     SyntheticAudioConfig,
     SyntheticImagesConfig,
 )
+from meanflow_audio_codec.configs.decoding import DecodingConfig, ServingConfig
 from meanflow_audio_codec.configs.methods import (
     AdversarialConfig,
     AutoencoderConfig,
@@ -32,7 +41,7 @@ from meanflow_audio_codec.configs.networks import (
 )
 from meanflow_audio_codec.configs.tokens import (
     BlockGainShapeConfig,
-    GainShapeConfig,
+    ChannelStatisticsConfig,
     MDCTConfig,
     NormalizationConfig,
     ReshapeConfig,
@@ -55,6 +64,32 @@ class OptimizerConfig(Config):
     max_gradient_norm: PositiveFloat = 1.0
 
 
+class SpectralLossConfig(Config):
+    """Mel distance between a signal and what one evaluation decodes; costs an evaluation and its gradient."""
+
+    weight: PositiveFloat = 1.0
+    # Lengths in samples.
+    windows: Annotated[tuple[Annotated[int, Field(ge=16, le=8192, multiple_of=4)], ...], Field(min_length=1)] = (
+        256,
+        512,
+        1024,
+    )
+    # The temperature is drawn anew in every step.
+    temperatures: tuple[NonNegativeFloat, NonNegativeFloat] = (0.1, 0.6)
+    # How far two draws are pushed apart: 0 asks for the median spectrum, 1 for spectra that vary with the temperature
+    # as those of recordings do. Costs a second evaluation.
+    repulsion: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    # Weight of the magnitudes of single frequencies beside those of mel bands.
+    bin_weight: NonNegativeFloat = 0.0
+
+    @field_validator("temperatures")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"temperatures must be (lowest, highest), not {value}")
+        return value
+
+
 class TrainingConfig(Config):
     """Length, averaging, logging and checkpoints of a run."""
 
@@ -63,27 +98,16 @@ class TrainingConfig(Config):
     seed: NonNegativeInt = 0
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     prior_loss_weight: NonNegativeFloat = 1.0
-    # Whether the decoder's loss leaves encoder and prior alone: they then train by regression only.
-    detach_condition: bool = False
-    # Whether the bands of a frame count by their gains in the method's error, as they do in the prior's, or all alike.
-    method_error: Literal["by-gain", "by-band"] = "by-gain"
+    # Errors of the prior and of the method are weighted by band gain to this power: 0 is a constant signal-to-noise
+    # ratio in all bands of a frame, 2 is white noise.
+    prior_gain_exponent: NonNegativeFloat = 0.5
+    method_gain_exponent: NonNegativeFloat = 0.5
     # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are, or
     # encoder and prior by regression alone.
     frozen_networks: tuple[Literal["encoder", "prior", "decoder"], ...] = ()
     # Weight of the method's own loss. 0 leaves it out, and its cost: what a decoder is without its flow.
     method_loss_weight: NonNegativeFloat = 1.0
-    # Weight of the mel distance, over windows of these lengths in samples, between a signal and what one evaluation
-    # decodes, at a temperature drawn anew in every step. 0 leaves it out, and its cost: an evaluation and its gradient.
-    spectral_loss_weight: NonNegativeFloat = 0.0
-    spectral_windows: Annotated[
-        tuple[Annotated[int, Field(ge=16, le=8192, multiple_of=4)], ...], Field(min_length=1)
-    ] = (256, 512, 1024)
-    spectral_temperatures: tuple[NonNegativeFloat, NonNegativeFloat] = (0.1, 0.6)
-    # How far two draws are pushed apart: 0 asks for the median spectrum, 1 for spectra that vary with the temperature
-    # as those of recordings do. Costs a second evaluation.
-    spectral_repulsion: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    # Weight of the magnitudes of single frequencies beside those of mel bands.
-    spectral_bin_weight: NonNegativeFloat = 0.0
+    spectral_loss: SpectralLossConfig | None = None
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 500
     validation_batches: PositiveInt = 4
@@ -100,7 +124,7 @@ class ExperimentConfig(Config):
     # Networks of a fixed number of tokens (mlp, mixer) need it to code audio of any length.
     segment_tokens: PositiveInt | None = None
     tokenizer: TokenizerConfig = MDCTConfig()
-    normalization: NormalizationConfig = GainShapeConfig()
+    normalization: NormalizationConfig = ChannelStatisticsConfig()
     # Without encoder and bottleneck the model is generative only: samples, but no codec.
     encoder: EncoderConfig | None = EncoderConfig()
     bottleneck: BottleneckConfig | None = None
@@ -109,6 +133,8 @@ class ExperimentConfig(Config):
     method: MethodConfig = ImprovedMeanFlowConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    serving: ServingConfig = ServingConfig()
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "ExperimentConfig":
@@ -116,18 +142,8 @@ class ExperimentConfig(Config):
             raise ValueError("encoder and bottleneck belong together: set both, or neither for a generative model")
         if self.prior is not None and self.encoder is None:
             raise ValueError("prior predicts tokens from the codes, so it needs an encoder and a bottleneck")
-        if isinstance(self.normalization, GainShapeConfig):
-            if not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
-                raise ValueError("gain-shape normalization needs audio; use channel-statistics")
-            if not isinstance(self.tokenizer, MDCTConfig) and self.normalization.num_bands > 1:
-                raise ValueError("frames of samples have one gain: set normalization.num_bands to 1, or use mdct")
-            if self.encoder is None:
-                raise ValueError("gain-shape normalization is coded beside the codes, so it needs an encoder")
-            if isinstance(self.tokenizer, MDCTConfig) and self.normalization.num_bands > self.tokenizer.hop_length:
-                raise ValueError(
-                    f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins"
-                )
         if isinstance(self.normalization, BlockGainShapeConfig):
+            self._check_bands(self.normalization)
             self._check_operating_points(self.normalization)
         if self.decoder.velocity_head and not isinstance(self.method, ImprovedMeanFlowConfig):
             raise ValueError("velocity_head is the tangent of improved-mean-flow; other methods have no use for it")
@@ -135,8 +151,8 @@ class ExperimentConfig(Config):
             raise ValueError("guidance strengthens a label: set decoder.num_classes, or leave the guidance scales at 1")
         self._check_time()
         self._check_patches()
-        if self.training.spectral_loss_weight > 0.0:
-            self._check_spectral_loss()
+        if self.training.spectral_loss is not None:
+            self._check_spectral_loss(self.training.spectral_loss)
         self._check_what_is_trained()
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
             raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
@@ -148,21 +164,20 @@ class ExperimentConfig(Config):
             raise ValueError(f"patch {self.tokenizer.patch} must divide the image size {MNIST_SIZE}")
         return self
 
-    def _check_spectral_loss(self) -> None:
+    def _check_spectral_loss(self, spectral: SpectralLossConfig) -> None:
         if (
             not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig)
             or not isinstance(self.tokenizer, MDCTConfig)
             or self.encoder is None
         ):
-            raise ValueError("training.spectral_loss_weight needs audio, mdct tokens and an encoder: set it to 0")
+            raise ValueError("training.spectral_loss needs audio, mdct tokens and an encoder: set it to null")
         if isinstance(self.method, AdversarialConfig):
-            raise ValueError("training.spectral_loss_weight trains a sampler; an adversarial one has its own losses")
-        lowest, highest = self.training.spectral_temperatures
-        if lowest > highest:
-            raise ValueError(f"training.spectral_temperatures must be (lowest, highest), not {lowest, highest}")
-        longest = max(self.training.spectral_windows)
+            raise ValueError("training.spectral_loss trains a sampler; an adversarial one has its own losses")
+        longest = max(spectral.windows)
         if longest > self.dataset.crop_samples:
-            raise ValueError(f"spectral_windows: {longest} samples are more than a crop, {self.dataset.crop_samples}")
+            raise ValueError(
+                f"training.spectral_loss.windows: {longest} samples are more than a crop, {self.dataset.crop_samples}"
+            )
 
     def _check_what_is_trained(self) -> None:
         for name in self.training.frozen_networks:
@@ -174,16 +189,16 @@ class ExperimentConfig(Config):
         networks = {name for name in ("encoder", "prior", "decoder") if getattr(self, name) is not None}
         if networks <= frozen:
             raise ValueError(f"training.frozen_networks leaves nothing to train: it names all of {sorted(networks)}")
-        has_decoder_loss = self.training.method_loss_weight > 0.0 or self.training.spectral_loss_weight > 0.0
+        has_decoder_loss = self.training.method_loss_weight > 0.0 or self.training.spectral_loss is not None
         if not has_decoder_loss and "decoder" not in frozen:
             raise ValueError(
-                "without method_loss_weight and spectral_loss_weight nothing trains the decoder: set one, or name "
+                "without method_loss_weight and spectral_loss nothing trains the decoder: set one, or name "
                 "decoder in training.frozen_networks"
             )
         has_prior_loss = self.prior is not None and self.training.prior_loss_weight > 0.0
         if self.encoder is not None and not has_decoder_loss and not has_prior_loss:
             raise ValueError(
-                "without method_loss_weight and spectral_loss_weight only a prior trains the encoder: add one, with "
+                "without method_loss_weight and spectral_loss only a prior trains the encoder: add one, with "
                 "prior_loss_weight above 0"
             )
 
@@ -219,15 +234,30 @@ class ExperimentConfig(Config):
         if 2.0 * highest > self.dataset.sample_rate:
             raise ValueError(f"excitation_range_hz ends at {highest:g} Hz, above half of sample_rate")
 
-    def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
-        if not isinstance(self.tokenizer, MDCTConfig) or self.bottleneck is None:
-            raise ValueError("block-gain-shape normalization needs mdct tokens, an encoder and a bottleneck")
-        if normalization.num_bands > self.tokenizer.hop_length:
+    def _check_bands(self, normalization: BlockGainShapeConfig) -> None:
+        if not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
+            raise ValueError("block-gain-shape normalization needs audio; use channel-statistics")
+        if not isinstance(self.tokenizer, MDCTConfig):
+            if normalization.num_bands > 1:
+                raise ValueError("frames of samples have one gain: set normalization.num_bands to 1, or use mdct")
+        elif normalization.num_bands > self.tokenizer.hop_length:
             raise ValueError(f"num_bands must not exceed hop_length {self.tokenizer.hop_length}, the number of bins")
+
+    def _check_operating_points(self, normalization: BlockGainShapeConfig) -> None:
+        if self.bottleneck is None:
+            raise ValueError("block-gain-shape normalization is coded beside the codes: it needs an encoder")
         digits = normalization.operating_points[-1].num_digits
         if digits != self.bottleneck.num_codes:
             raise ValueError(
                 f"the last operating point keeps {digits} digits, but the bottleneck has {self.bottleneck.num_codes}"
+            )
+        points = normalization.operating_points
+        if len(points) == 1:
+            return
+        lowest, highest = points[0].bits_per_second, points[-1].bits_per_second
+        if not lowest <= self.serving.default_bits_per_second <= highest:
+            raise ValueError(
+                f"serving.default_bits_per_second must lie in {lowest} ... {highest}, between operating points"
             )
         if isinstance(self.bottleneck, FSQConfig) and any(level % 2 == 0 for level in self.bottleneck.levels):
             raise ValueError("a digit that is left out is decoded as the middle level: use odd numbers of levels")

@@ -91,7 +91,6 @@ class FlowMatchingConfig(Config):
     time_mean: float = -0.4
     time_standard_deviation: PositiveFloat = 1.0
     label_drop_rate: Share = 0.1
-    solver: Literal["euler", "midpoint", "heun"] = "euler"
     # Guidance at sampling: w v(z | label) + (1 - w) v(z), two evaluations of the network for one.
     sampling_scale: Annotated[float, Field(ge=1.0)] = 1.0
     adaptive_weight_power: NonNegativeFloat = 0.0

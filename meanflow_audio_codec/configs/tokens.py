@@ -3,18 +3,16 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from meanflow_audio_codec.configs.base import Config
 
 
 class MDCTConfig(Config):
-    """Modified discrete cosine transform: one token per frame (audio) or per block (images)."""
+    """Modified discrete cosine transform with the sine window: one token per frame (audio) or per block (images)."""
 
     kind: Literal["mdct"] = "mdct"
     hop_length: Annotated[PositiveInt, Field(multiple_of=2)] = 320
-    window: Literal["sine", "vorbis", "kbd"] = "sine"
-    kbd_alpha: PositiveFloat = 4.0
 
 
 class ReshapeConfig(Config):
@@ -25,17 +23,6 @@ class ReshapeConfig(Config):
 
 
 TokenizerConfig = Annotated[MDCTConfig | ReshapeConfig, Field(discriminator="kind")]
-
-
-class GainShapeConfig(Config):
-    """Each band of each frame is divided by its quantised energy, which is coded as side information."""
-
-    kind: Literal["gain-shape"] = "gain-shape"
-    num_bands: PositiveInt = 21
-    step_db: Annotated[float, Field(ge=0.1, le=20.0)] = 3.0
-    # Training errors are weighted by band gain to this power: 0 is a constant signal-to-noise ratio in all bands of a
-    # frame, 2 is white noise.
-    loss_gain_exponent: NonNegativeFloat = 0.5
 
 
 # Highest band gain that can be coded in blocks, in dB, more than a full-scale tone has; and the largest magnitude of a
@@ -61,8 +48,7 @@ class BlockGainShapeConfig(Config):
     block_frames: PositiveInt = 4
     # Gains below this, in dB relative to a coefficient of 1, are silence.
     floor_db: Annotated[float, Field(ge=-96.0, le=-30.0)] = -80.0
-    loss_gain_exponent: NonNegativeFloat = 0.5
-    # From the lowest bit rate up.
+    # From the lowest bit rate up; a model of one has no choice of rates, and its frames keep all digits.
     operating_points: Annotated[tuple[OperatingPointConfig, ...], Field(min_length=1, max_length=16)] = (
         OperatingPointConfig(bits_per_second=1_500, envelope_step_db=14.0, num_digits=10),
         OperatingPointConfig(bits_per_second=2_100, envelope_step_db=10.5, num_digits=15),
@@ -72,25 +58,8 @@ class BlockGainShapeConfig(Config):
         OperatingPointConfig(bits_per_second=9_000, envelope_step_db=4.5, num_digits=76),
         OperatingPointConfig(bits_per_second=12_000, envelope_step_db=4.0, num_digits=112),
     )
-    # At temperatures below 1 the decoder's bands are too quiet by the variance that is missing. This share of what is
-    # missing (in dB) is made up for; 0 leaves it out.
-    energy_restoration: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    # How much hotter than the lowest the highest frequency is decoded: low ones are predicted better.
-    temperature_tilt: NonNegativeFloat = 0.0
-    # Noise is scaled by this power of the share of a band's energy that the codes leave open: what is known well gets
-    # little. 0 treats all bands alike.
-    uncertainty_exponent: NonNegativeFloat = 0.0
-    # The bit rate unless told otherwise.
-    default_bits_per_second: PositiveInt = 6_000
     # Training batches that the transform over bands is fitted on.
     fit_batches: PositiveInt = 40
-
-    @model_validator(mode="after")
-    def _default_is_served(self) -> "BlockGainShapeConfig":
-        lowest, highest = (self.operating_points[index].bits_per_second for index in (0, -1))
-        if not lowest <= self.default_bits_per_second <= highest:
-            raise ValueError(f"default_bits_per_second must lie in {lowest} ... {highest}, between operating points")
-        return self
 
     @model_validator(mode="after")
     def _steps_reach_the_highest_gain(self) -> "BlockGainShapeConfig":
@@ -124,6 +93,4 @@ class ChannelStatisticsConfig(Config):
     fit_batches: PositiveInt = 20
 
 
-NormalizationConfig = Annotated[
-    GainShapeConfig | BlockGainShapeConfig | ChannelStatisticsConfig, Field(discriminator="kind")
-]
+NormalizationConfig = Annotated[BlockGainShapeConfig | ChannelStatisticsConfig, Field(discriminator="kind")]

@@ -25,7 +25,7 @@ class MetricMarks:
 
 def metric_marks(model: str, config: ExperimentConfig, chosen_by: tuple[str, ...] | None) -> MetricMarks:
     """The marks of a model, from the configuration of its last training run and from what its config.json states."""
-    trained_on = SPECTRAL_METRICS if config.training.spectral_loss_weight > 0.0 else frozenset()
+    trained_on = SPECTRAL_METRICS if config.training.spectral_loss is not None else frozenset()
     return MetricMarks(model, trained_on, None if chosen_by is None else frozenset(chosen_by))
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from pydantic import PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
 from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
@@ -22,7 +22,8 @@ from meanflow_audio_codec.inference.hub import fetch_from_hub, is_hub_id
 from meanflow_audio_codec.models.build import build_method, build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.methods.base import Method
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer, build_normalizer
+from meanflow_audio_codec.preprocessing.normalization import build_normalizer
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
 
@@ -38,6 +39,9 @@ class Description(Config):
     signal_shape: tuple[PositiveInt, ...]
     sample_rate: PositiveInt | None
     normalizer: dict[str, list[float]]
+    # Digest of this file's decoding settings: the digest that files of the model carry, its first. A model keeps that
+    # when its config.json is written in a new layout, and no longer has it once a setting is changed.
+    published_settings: dict[str, str] = Field(default_factory=dict)
     # Metrics that settings or weights were chosen by, as `evaluate --metrics` calls them; written by hand.
     chosen_by: tuple[str, ...] | None = None
 
@@ -123,7 +127,9 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
     signal = SignalSpec(described.signal_shape, described.sample_rate)
     try:
         tokenizer = build_tokenizer(config.tokenizer, signal)
-        normalizer = build_normalizer(config.normalization, tokenizer.spec, signal, described.normalizer)
+        normalizer = build_normalizer(
+            config.normalization, config.decoding, tokenizer.spec, signal, described.normalizer
+        )
     except ValueError as error:
         raise InputError(f"model {folder}: config.json describes no model ({error})") from error
     # Shapes only: the initial values would be thrown away.
@@ -141,7 +147,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         method=build_method(config.method),
         model=_with_weights(skeleton, weights, folder),
         entropy=entropy,
-        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _decoding(described)),
+        weights_hash=weights_hash(contents["model.safetensors"], entropy_bytes, _settings_digest(described)),
         chosen_by=described.chosen_by,
     )
 
@@ -164,17 +170,20 @@ def _checked_description(description: Any, folder: Path) -> Description:
 
 
 def weights_hash(weights: bytes, entropy: bytes, decoding: str) -> bytes:
-    """First eight bytes of a SHA-256 of all that decoding depends on: what ties a .mfc file to its model."""
-    parts = b"".join(hashlib.sha256(part).digest() for part in (weights, entropy, decoding.encode()))
+    """First eight bytes of a SHA-256 of all that decoding depends on: what ties a .mfc file to its model.
+
+    `decoding` is the hexadecimal digest of the settings.
+    """
+    parts = b"".join(hashlib.sha256(part).digest() for part in (weights, entropy)) + bytes.fromhex(decoding)
     return hashlib.sha256(parts).digest()[:8]
 
 
-def _decoding(described: Description) -> str:
-    """The part of config.json that changes what bytes decode to: not training, nor what a user can choose anyway.
+def _settings_digest(described: Description) -> str:
+    """Of the part of config.json that changes what bytes decode to: not training, nor what a user can choose anyway.
 
     As the file has it, not as this version would write it: a field added later must not change the hash of a model.
     """
-    parts = ("tokenizer", "normalization", "bottleneck", "prior", "decoder")
+    parts = ("tokenizer", "normalization", "bottleneck", "prior", "decoder", "decoding")
     values = {part: described.experiment.get(part) for part in parts}
     method = described.experiment.get("method") or {}
     values |= {
@@ -182,7 +191,8 @@ def _decoding(described: Description) -> str:
         "normalizer": described.normalizer,
         "method": method.get("kind"),
     }
-    return json.dumps(values, sort_keys=True)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return described.published_settings.get(digest, digest)
 
 
 def save_pretrained(

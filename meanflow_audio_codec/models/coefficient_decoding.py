@@ -7,8 +7,7 @@ from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.base import Method, VelocityFunction
 from meanflow_audio_codec.models.methods.sampling import sample
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 
 
 def decode_coefficients(
@@ -23,8 +22,7 @@ def decode_coefficients(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by their side information and codes, from unit noise."""
-    num_kept = normalizer.num_digits(side) if isinstance(normalizer, BlockGainShapeNormalizer) else None
-    condition = model.condition_of_codes(codes, normalizer.features(side), num_kept)
+    condition = model.condition_of_codes(codes, normalizer.features(side), normalizer.num_kept(side))
     return coefficients_from_noise(
         method,
         normalizer,
@@ -49,12 +47,9 @@ def coefficients_from_noise(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by the decoder's condition and their side information, from unit noise."""
-    blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
-    temperature = jnp.asarray(temperature, jnp.float32)
-    if blocks is not None:
-        noise = noise * blocks.relative_temperature(temperature)
-        if blocks.config.uncertainty_exponent > 0.0 and condition.prediction is not None:
-            noise = noise * blocks.relative_noise(condition.prediction.variance, condition.prediction.mean_square)
+    prediction, temperature = condition.prediction, jnp.asarray(temperature, jnp.float32)
+    if prediction is not None:
+        noise = normalizer.scale_noise(noise, prediction.variance, prediction.mean_square)
     tokens = sample(
         method,
         decoder,
@@ -63,8 +58,6 @@ def coefficients_from_noise(
         num_steps=num_steps,
         temperature=temperature,
     )
-    if condition.prediction is not None:
-        tokens = condition.prediction.restore(tokens)
-        if blocks is not None:
-            tokens = blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
+    if prediction is not None:
+        tokens = normalizer.restore_energy(prediction.restore(tokens), prediction.mean_square, temperature)
     return normalizer.denormalize(tokens, side)

@@ -50,25 +50,21 @@ class HarmonicFeatures:
             [
                 mean,
                 log_scale,
-                mdst(self._synthesize(mean), self.transform.hop_length, **self._window),
+                mdst(self._synthesize(mean), self.transform.hop_length),
                 *self._levelled(even),
                 *self._levelled(odd),
             ],
             axis=-1,
         )
 
-    @property
-    def _window(self) -> dict[str, str | float]:
-        return {"window": self.transform.window, "kbd_alpha": self.transform.kbd_alpha}
-
     def _synthesize(self, coefficients: Float[Array, "b n bins"]) -> Float[Array, "b samples"]:
         length = (coefficients.shape[-2] - 1) * self.transform.hop_length
-        return imdct(coefficients, length=length, **self._window)
+        return imdct(coefficients, length=length)
 
     def _levelled(self, signal: Float[Array, "b samples"]) -> tuple[Float[Array, "b n bins"], Float[Array, "b n bins"]]:
         """Both phases of a signal, divided by their common level in the bins around: only the fine structure stays."""
-        cosine = mdct(signal, self.transform.hop_length, **self._window)
-        sine = mdst(signal, self.transform.hop_length, **self._window)
+        cosine = mdct(signal, self.transform.hop_length)
+        sine = mdst(signal, self.transform.hop_length)
         width = 2 * LEVEL_BINS + 1
         energy = jnp.pad(cosine**2 + sine**2, ((0, 0), (0, 0), (LEVEL_BINS, LEVEL_BINS)), mode="reflect")
         sums = jnp.cumsum(jnp.pad(energy, ((0, 0), (0, 0), (1, 0))), axis=-1)

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from meanflow_audio_codec.configs.decoding import DecodingConfig
 from meanflow_audio_codec.configs.tokens import HIGHEST_GAIN_DB, BlockGainShapeConfig
+from meanflow_audio_codec.preprocessing.bands import band_edges, band_weight
 from meanflow_audio_codec.preprocessing.block_transform import GAIN_UNIT_DB, BlockTransform
-from meanflow_audio_codec.preprocessing.gain_shape import band_edges, band_weight
+from meanflow_audio_codec.preprocessing.normalizer import GainColumns, TokenNormalizer
 
 # Detail of a frame: the share of the operating point's digits that it keeps, in steps of 1 / FULL_DETAIL.
 FULL_DETAIL = 8
@@ -28,8 +30,14 @@ LOUDNESS_MARGIN = 1.5
 
 
 @dataclass(frozen=True)
-class BlockGainShapeNormalizer:
-    """Divides each band by its decoded gain, as `GainShapeNormalizer`, but codes the gains by a `BlockTransform`.
+class BlockGainShapeNormalizer(TokenNormalizer):
+    """Divides each band by its decoded gain; gains are coded by a `BlockTransform`.
+
+    The decoder multiplies by what the encoder divided by, so that the pair inverts exactly whatever the quantisation
+    step. The idea is CELT's (RFC 6716, section 4.3) and Gull's (arXiv 2404.04947): the networks see coefficients of
+    about unit variance at any loudness, and a quiet band as well as a loud one.
+
+    A model of one operating point has one bit rate: frames keep all digits, in training and in coding.
 
     Side information of a frame: the decoded gain of every band, in units of 0.25 dB above the floor; then its detail;
     then the index of the operating point. Gains near the floor are decoded as zero.
@@ -39,6 +47,7 @@ class BlockGainShapeNormalizer:
     """
 
     config: BlockGainShapeConfig
+    decoding: DecodingConfig
     num_bins: int
     sample_rate: int
     basis: tuple[float, ...]
@@ -82,6 +91,24 @@ class BlockGainShapeNormalizer:
     def _last_levels(self) -> tuple[int, int]:
         return FULL_DETAIL + 1, len(self.config.operating_points)
 
+    @property
+    def block_frames(self) -> int:
+        """Frames of a block."""
+        return self.config.block_frames
+
+    @property
+    def gain_columns(self) -> GainColumns:
+        """Those of the bands, in units of the decoded gains."""
+        num_bands = self.config.num_bands
+        detail = num_bands + DETAIL if self.bit_rates else None
+        return GainColumns(num_bands, GAIN_UNIT_DB, self.transform.num_gains, detail)
+
+    @property
+    def bit_rates(self) -> tuple[int, ...]:
+        """Those of the operating points, if there are several."""
+        points = self.config.operating_points
+        return tuple(point.bits_per_second for point in points) if len(points) > 1 else ()
+
     @cached_property
     def _steps_db(self) -> Float[np.ndarray, " points"]:
         return np.array([point.envelope_step_db for point in self.config.operating_points], np.float32)
@@ -93,7 +120,9 @@ class BlockGainShapeNormalizer:
 
     @cached_property
     def digits(self) -> Int[np.ndarray, "points detail"]:
-        """Digits of a frame of each operating point and detail: that share of the point's, rounded."""
+        """Digits of a frame of each operating point and detail: that share, rounded; in a model of one rate, all."""
+        if not self.bit_rates:
+            return np.broadcast_to(self.full_digits[:, None], (1, FULL_DETAIL + 1))
         return (
             self.full_digits[:, None] * np.arange(FULL_DETAIL + 1, dtype=np.int32) + FULL_DETAIL // 2
         ) // FULL_DETAIL
@@ -115,13 +144,19 @@ class BlockGainShapeNormalizer:
         """Index of the operating point of each frame."""
         return side[..., self.config.num_bands + POINT]
 
-    def num_digits(self, side: Int[Array, "*b n s"]) -> Int[Array, "*b n"]:
-        """Digits that each frame keeps; the rest are not coded."""
+    def num_kept(self, side: Int[Array, "*b n s"]) -> Int[Array, "*b n"] | None:
+        """Digits that each frame keeps, the rest are not coded; None, all, in a model of one bit rate."""
+        if not self.bit_rates:
+            return None
         return jnp.asarray(self.digits)[self.point(side), self.detail(side)]
 
     def with_detail(self, side: Int[Array, "*b n s"], detail: Int[Array, "*b n"]) -> Int[Array, "*b n s"]:
         """The same gains at another detail."""
         return jnp.asarray(side).at[..., self.config.num_bands + DETAIL].set(detail)
+
+    def in_full_detail(self, side: Int[Array, "*b n s"]) -> Int[Array, "*b n s"]:
+        """The same gains with all digits of their operating point."""
+        return self.with_detail(side, jnp.full(side.shape[:-1], FULL_DETAIL))
 
     def at_point(
         self, tokens: Float[Array, "*b n bins"], point: Int[Array, "*b n"]
@@ -136,6 +171,13 @@ class BlockGainShapeNormalizer:
         gains = self.transform.dequantize(symbols, step)
         last = jnp.stack([jnp.full(point.shape, FULL_DETAIL), point], axis=-1).astype(jnp.int32)
         return jnp.concatenate([symbols, last], axis=-1), jnp.concatenate([gains, last], axis=-1)
+
+    def normalize_at(
+        self, tokens: Float[Array, "*b n bins"], point: Int[Array, ""] | int
+    ) -> tuple[Float[Array, "*b n bins"], Int[Array, "*b n s"], Int[Array, "*b n s"]]:
+        """Coefficients divided by their gains, side information and symbols, in full detail."""
+        symbols, side = self.at_point(tokens, jnp.broadcast_to(jnp.asarray(point), tokens.shape[:-1]))
+        return self.divide(tokens, side), side, symbols
 
     def side_of_symbols(self, symbols: Int[np.ndarray, "n s"]) -> Int[np.ndarray, "n s"]:
         """Side information as every decoder knows it, to the last bit.
@@ -159,16 +201,18 @@ class BlockGainShapeNormalizer:
 
     def normalize(self, tokens: Float[Array, "*b n bins"]) -> tuple[Float[Array, "*b n bins"], Int[Array, "*b n s"]]:
         """At the highest operating point, in full detail."""
-        _, side = self.at_point(tokens, jnp.full(tokens.shape[:-1], len(self._steps_db) - 1))
-        return self.divide(tokens, side), side
+        x, side, _ = self.normalize_at(tokens, len(self._steps_db) - 1)
+        return x, side
 
     def draw(
         self, tokens: Float[Array, "b n bins"], key: PRNGKeyArray
     ) -> tuple[Float[Array, "b n bins"], Int[Array, "b n s"]]:
-        """Normalised tokens and side information at a random operating point and detail per example: for training.
+        """A random operating point and detail per example: for training.
 
         One example in two has the same detail throughout, from 3/4 up; the others spend it by loudness.
         """
+        if not self.bit_rates:
+            return self.normalize(tokens)
         point_key, detail_key, kind_key = jax.random.split(key, 3)
         batch_size, num_frames = tokens.shape[:2]
         point = jax.random.randint(point_key, (batch_size, 1), 0, len(self._steps_db))
@@ -196,11 +240,9 @@ class BlockGainShapeNormalizer:
         decibels = GAIN_UNIT_DB * side[..., : self.config.num_bands] + self.config.floor_db
         return decibels * np.float32(np.log2(10.0) / 20.0)
 
-    def loss_weight(self, side: Int[Array, "*b n s"], *, by_gain: bool = True) -> Float[Array, "*b n bins"]:
-        """`band_weight` of the decoded gains, for every bin; or of equal gains."""
-        exponent = self.config.loss_gain_exponent if by_gain else 0.0
-        weight = band_weight(self._log2_gains(side), self.edges, exponent)
-        return weight[..., self.band_of_bin]
+    def loss_weight(self, side: Int[Array, "*b n s"], gain_exponent: float) -> Float[Array, "*b n bins"]:
+        """`band_weight` of the decoded gains, for every bin."""
+        return band_weight(self._log2_gains(side), self.edges, gain_exponent)[..., self.band_of_bin]
 
     def relative_weight(self, divided: Float[Array, "*b n bins"]) -> Float[Array, "*b n bins"]:
         """What turns a squared error of divided coefficients into one relative to the true energy of their band.
@@ -209,23 +251,19 @@ class BlockGainShapeNormalizer:
         """
         return (1.0 / jnp.maximum(self._mean_square(divided), 0.25))[..., self.band_of_bin]
 
-    def relative_temperature(self, temperature: Float[Array, ""]) -> Float[Array, " bins"]:
-        """Factor on the noise of every bin; the middle one has the temperature, none has more than it or 1."""
-        tilt = self.config.temperature_tilt * ((np.arange(self.num_bins) + 0.5) / self.num_bins - 0.5)
-        tilted = jnp.clip(temperature + tilt.astype(np.float32), 0.0, jnp.maximum(temperature, 1.0))
-        return jnp.where(temperature > 0.0, tilted / jnp.maximum(temperature, 1e-6), 1.0)
-
-    def relative_noise(
-        self, variance: Float[Array, "*b n bins"], expected: Float[Array, "*b n bins"]
+    def scale_noise(
+        self, noise: Float[Array, "*b n bins"], variance: Float[Array, "*b n bins"], expected: Float[Array, "*b n bins"]
     ) -> Float[Array, "*b n bins"]:
-        """Factor on the noise of every coefficient: a power of the share of its band's energy that is not known.
+        """Noise by a power of the share of its band's energy that is not known.
 
         `variance` is that of the prior's prediction, `expected` its mean square, which is not less.
         """
+        if self.decoding.uncertainty_exponent == 0.0:
+            return noise
         unknown = (self._mean_square(variance, squared=True) + 1e-6) / (
             self._mean_square(expected, squared=True) + 1e-6
         )
-        return (unknown**self.config.uncertainty_exponent)[..., self.band_of_bin]
+        return noise * (unknown**self.decoding.uncertainty_exponent)[..., self.band_of_bin]
 
     def restore_energy(
         self,
@@ -238,14 +276,15 @@ class BlockGainShapeNormalizer:
         Noise at a temperature below 1 lacks variance, and what is decoded is too quiet where little is known. Below a
         quarter, where the closest waveform is wanted, the correction fades out.
         """
-        share = 0.5 * self.config.energy_restoration * jnp.clip(4.0 * temperature, 0.0, 1.0)
+        share = 0.5 * self.decoding.energy_restoration * jnp.clip(4.0 * temperature, 0.0, 1.0)
         ratio = (self._mean_square(expected, squared=True) + 1e-6) / (self._mean_square(tokens) + 1e-6)
         return tokens * (jnp.clip(ratio, 0.25, 8.0) ** share)[..., self.band_of_bin]
 
     def features(self, side: Int[Array, "*b n s"]) -> Float[Array, "*b n s"]:
         """Network input: log2 gains, digits and logarithm of the step, each moved and scaled to about unit variance."""
         gains = (self._log2_gains(side) + 6.0) / 4.0
-        digits = 2.0 * self.num_digits(side) / float(self.full_digits[-1]) - 1.0
+        kept = self.num_kept(side)
+        digits = jnp.ones(side.shape[:-1]) if kept is None else 2.0 * kept / float(self.full_digits[-1]) - 1.0
         step = jnp.log2(jnp.asarray(self._steps_db)[self.point(side)] / 10.0)
         return jnp.concatenate([gains, digits[..., None], step[..., None]], axis=-1)
 
@@ -262,7 +301,7 @@ def fit_band_basis(
     The sign of each is such that its entries sum to a positive number, so that the same data give the same basis.
     """
     identity = tuple(np.eye(config.num_bands).ravel().tolist())
-    plain = BlockGainShapeNormalizer(config, num_bins, sample_rate, identity)
+    plain = BlockGainShapeNormalizer(config, DecodingConfig(), num_bins, sample_rate, identity)
     heights = np.concatenate(
         [np.asarray(plain.heights_db(batch), np.float64).reshape(-1, config.num_bands) for batch in batches]
     )

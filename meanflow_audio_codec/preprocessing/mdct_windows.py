@@ -30,9 +30,9 @@ def kaiser_bessel_derived_window(hop_length: int, alpha: float) -> Float64[np.nd
     """
     if not 0.0 <= alpha <= HIGHEST_KBD_ALPHA:
         raise ValueError(f"alpha of the kbd window must lie in 0 ... {HIGHEST_KBD_ALPHA:g}, not {alpha}")
-    running_sum = np.cumsum(np.kaiser(hop_length + 1, np.pi * alpha))
-    rising = np.sqrt(running_sum[:-1] / running_sum[-1])
-    return np.concatenate([rising, rising[::-1]])
+    from scipy.signal.windows import kaiser_bessel_derived
+
+    return kaiser_bessel_derived(2 * hop_length, np.pi * alpha)
 
 
 @cache

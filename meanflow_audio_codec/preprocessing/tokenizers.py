@@ -45,20 +45,20 @@ class MDCTTokenizer:
 
     def tokenize(self, signal: Float[Array, "b *signal"]) -> Float[Array, "b n c"]:
         """MDCT coefficients."""
-        config = self.config
+        hop_length = self.config.hop_length
         if signal.ndim == 2:
-            return mdct(signal, config.hop_length, window=config.window, kbd_alpha=config.kbd_alpha)
-        blocks = mdct2(signal, config.hop_length, window=config.window, kbd_alpha=config.kbd_alpha)
+            return mdct(signal, hop_length)
+        blocks = mdct2(signal, hop_length)
         return rearrange(blocks, "b rows columns y x -> b (rows columns) (y x)")
 
     def detokenize(self, tokens: Float[Array, "b n c"]) -> Float[Array, "b *signal"]:
         """The inverse MDCT."""
-        config, shape = self.config, self.signal.shape
+        shape = self.signal.shape
         if len(shape) == 1:
-            return imdct(tokens, length=shape[0], window=config.window, kbd_alpha=config.kbd_alpha)
+            return imdct(tokens, length=shape[0])
         rows, _ = self.spec.grid
-        blocks = rearrange(tokens, "b (rows columns) (y x) -> b rows columns y x", rows=rows, y=config.hop_length)
-        return imdct2(blocks, shape=(shape[0], shape[1]), window=config.window, kbd_alpha=config.kbd_alpha)
+        blocks = rearrange(tokens, "b (rows columns) (y x) -> b rows columns y x", rows=rows, y=self.config.hop_length)
+        return imdct2(blocks, shape=(shape[0], shape[1]))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from meanflow_audio_codec.configs.data import (
     SyntheticAudioConfig,
     SyntheticImagesConfig,
 )
+from meanflow_audio_codec.configs.decoding import DecodingConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
 from meanflow_audio_codec.configs.methods import (
     AdversarialConfig,
@@ -30,10 +31,11 @@ from meanflow_audio_codec.configs.networks import (
     VelocityNetConfig,
 )
 from meanflow_audio_codec.configs.tokens import (
+    BlockGainShapeConfig,
     ChannelStatisticsConfig,
-    GainShapeConfig,
     MDCTConfig,
     NormalizationConfig,
+    OperatingPointConfig,
     ReshapeConfig,
     TokenizerConfig,
 )
@@ -78,6 +80,9 @@ LEVELS: dict[tuple[Data, Tokenization], tuple[tuple[int, ...], tuple[int, ...]]]
     ("audio", "mdct"): ((5,) * 30, (5,) * 54),
     ("audio", "reshape"): ((5,) * 49, (5,) * 73),
 }
+# The one operating point of a model of speech: its rate, and the step of the gains of `speech-16k` at 6 kbit/s.
+BITS_PER_SECOND = (5_700, 8_500)
+ENVELOPE_STEP_DB = 5.0
 
 
 class StudyCell(Config):
@@ -127,7 +132,7 @@ class StudyCell(Config):
             dataset=_dataset(self),
             segment_tokens=SEGMENT_TOKENS if self.dataset == "audio" else None,
             tokenizer=_tokenizer(self),
-            normalization=_normalization(self),
+            normalization=_normalization(self, len(levels)),
             decoder=VelocityNetConfig(
                 architecture=self._network("decoder"),
                 output="skip-velocity" if self.dataset == "audio" else "data",
@@ -151,6 +156,8 @@ class StudyCell(Config):
                 checkpoint_every=max(scale.num_steps // 4, 1) if self.preset != "smoke" else scale.num_steps,
                 keep_checkpoints=1,
             ),
+            # What is decoded at a temperature is shown as it is.
+            decoding=DecodingConfig(energy_restoration=0.0),
             **parts,
         )
 
@@ -264,10 +271,15 @@ def _tokenizer(cell: StudyCell) -> TokenizerConfig:
     return MDCTConfig(hop_length=hop) if cell.tokenization == "mdct" else ReshapeConfig(patch=hop)
 
 
-def _normalization(cell: StudyCell) -> NormalizationConfig:
+def _normalization(cell: StudyCell, num_digits: int) -> NormalizationConfig:
     if cell.dataset == "audio":
         # Band gains for frames of frequencies, one gain for a frame of samples; both cost bits.
-        return GainShapeConfig(num_bands=21 if cell.tokenization == "mdct" else 1, step_db=4.0)
+        point = OperatingPointConfig(
+            bits_per_second=BITS_PER_SECOND[cell.task == "codec-high-rate"],
+            envelope_step_db=ENVELOPE_STEP_DB,
+            num_digits=num_digits,
+        )
+        return BlockGainShapeConfig(num_bands=21 if cell.tokenization == "mdct" else 1, operating_points=(point,))
     if cell.dataset == "mnist":
         # With a scale per channel the faintest frequencies count as much as a stroke, and take its bits.
         return ChannelStatisticsConfig(shared_scale=True)

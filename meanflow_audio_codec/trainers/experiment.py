@@ -1,6 +1,5 @@
 """An experiment put together: data, tokens, method and networks of one configuration."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,19 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
-from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, ChannelStatisticsConfig
 from meanflow_audio_codec.datasets.base import Dataset
 from meanflow_audio_codec.datasets.build import build_dataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.build import build_method, build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.models.methods.base import Method, Tokens
-from meanflow_audio_codec.preprocessing.block_gain_shape import fit_band_basis
-from meanflow_audio_codec.preprocessing.normalization import (
-    TokenNormalizer,
-    build_normalizer,
-    fit_channel_normalizer,
-)
+from meanflow_audio_codec.models.methods.base import Method
+from meanflow_audio_codec.preprocessing.normalization import build_normalizer, fit_normalizer
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer, segment_signal
 
@@ -77,23 +71,23 @@ def build_experiment(
                 f"segment_tokens is {config.segment_tokens}, but a crop has {tokenizer.spec.num_tokens} tokens: "
                 "raise dataset.crop_samples"
             )
-    if isinstance(config.normalization, BlockGainShapeConfig):
-        num_tokens, block_frames = segment_tokenizer.spec.num_tokens, config.normalization.block_frames
-        if num_tokens % block_frames:
-            raise InputError(
-                f"{num_tokens} frames are trained on at once, no whole number of blocks of {block_frames}: "
-                "choose dataset.crop_samples such that crop_samples / hop_length + 1 is one"
-            )
     if normalizer_state is None:
-        normalizer_state = {}
-        if isinstance(config.normalization, ChannelStatisticsConfig | BlockGainShapeConfig):
-            # The same for all seeds: a constant of the data, not of the run.
-            data = build_dataset(
-                config.dataset, "train", data_directory=data_directory, batch_size=training.batch_size, seed=0
-            )
-            batches = (jnp.asarray(data.batch(step).signal) for step in range(config.normalization.fit_batches))
-            normalizer_state = _fitted(config, tokenizer, data.spec, (tokenizer.tokenize(batch) for batch in batches))
-    normalizer = build_normalizer(config.normalization, tokenizer.spec, training_data.spec, normalizer_state)
+        # The same for all seeds: a constant of the data, not of the run.
+        data = build_dataset(
+            config.dataset, "train", data_directory=data_directory, batch_size=training.batch_size, seed=0
+        )
+        batches = (jnp.asarray(data.batch(step).signal) for step in range(config.normalization.fit_batches))
+        tokens = (tokenizer.tokenize(batch) for batch in batches)
+        normalizer_state = fit_normalizer(config.normalization, tokenizer.spec, data.spec, tokens)
+    normalizer = build_normalizer(
+        config.normalization, config.decoding, tokenizer.spec, training_data.spec, normalizer_state
+    )
+    num_tokens, block_frames = segment_tokenizer.spec.num_tokens, normalizer.block_frames
+    if num_tokens % block_frames:
+        raise InputError(
+            f"{num_tokens} frames are trained on at once, no whole number of blocks of {block_frames}: "
+            "choose dataset.crop_samples such that crop_samples / hop_length + 1 is one"
+        )
     spec = segment_tokenizer.spec
     return Experiment(
         config,
@@ -106,16 +100,3 @@ def build_experiment(
         build_method(config.method),
         build_model(config, spec, len(normalizer.side_levels), jax.random.key(training.seed)),
     )
-
-
-def _fitted(
-    config: ExperimentConfig, tokenizer: Tokenizer, signal: SignalSpec, tokens: Iterable[Tokens]
-) -> dict[str, list[float]]:
-    """What the normaliser of a configuration learns from training data."""
-    match config.normalization:
-        case ChannelStatisticsConfig(compression_power=power, shared_scale=shared):
-            return fit_channel_normalizer(tokens, power, shared_scale=shared).state()
-        case BlockGainShapeConfig() as block if signal.sample_rate is not None:
-            return {"basis": list(fit_band_basis(tokens, block, tokenizer.spec.channels, signal.sample_rate))}
-        case _:
-            return {}

@@ -54,13 +54,7 @@ def export_model(experiment: Experiment, model: CodecModel, folder: Path) -> Non
 
 def _fit_tables(pretrained: PretrainedModel, data: AudioFolder) -> dict[str, np.ndarray]:
     """Entropy tables from the side information and the codes of the training recordings."""
-    networks = WindowedNetworks(pretrained)
-    clips = clips_for_tables(data)
-    if networks.blocks is not None:
-        return fit_block_coder(networks, clips).state()
-    coded = [networks.encode(samples, networks.num_frames(len(samples))) for samples in _with_progress(clips)]
-    sides, codes = zip(*coded, strict=True)
-    return PacketCoder.fit(sides, codes, side_levels=networks.side_levels, code_levels=networks.code_levels).state()
+    return fit_packet_coder(WindowedNetworks(pretrained), clips_for_tables(data)).state()
 
 
 def clips_for_tables(data: AudioFolder) -> list[Float[np.ndarray, " _"]]:
@@ -69,42 +63,38 @@ def clips_for_tables(data: AudioFolder) -> list[Float[np.ndarray, " _"]]:
     return [samples for _, samples, _ in data.clips(every=max(1, math.ceil(hours / TABLE_HOURS)))]
 
 
-def fit_block_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " _"]]) -> PacketCoder:
-    """Tables of a model of several bit rates, from recordings coded at each of its operating points.
-
-    Raises:
-        ValueError: the model has one bit rate only.
-    """
-    blocks = networks.blocks
-    if blocks is None:
-        raise ValueError("a model of one bit rate has no operating points")
-    points = blocks.config.operating_points
+def fit_packet_coder(networks: WindowedNetworks, clips: Sequence[Float[np.ndarray, " _"]]) -> PacketCoder:
+    """Tables of a model, from recordings coded at each of its operating points."""
+    rates, digits = networks.normalizer.bit_rates, networks.normalizer.digits
+    points = range(max(len(rates), 1))
     symbols: list[list[np.ndarray]] = [[] for _ in points]
     codes: list[list[np.ndarray]] = [[] for _ in points]
     for samples in _with_progress(clips):
-        for point in range(len(points)):
+        for point in points:
             of_clip = networks.encode(samples, networks.num_frames(len(samples)), point=point)
             symbols[point].append(of_clip[0])
             codes[point].append(of_clip[1])
 
     def fit() -> PacketCoder:
+        every = [packet for of_point in codes for packet in of_point]
+        if not networks.symbol_levels:
+            return PacketCoder(CodeCoder.fit(every, networks.code_levels))
         # The first frame of a packet has a table of its own: packets are as long as a stream of this model has them.
         packets = [[part for clip in of_point for part in _packets(networks, clip)] for of_point in symbols]
-        envelope = BlockEnvelopeCoder.fit(packets, networks.symbol_levels, networks.block_frames, blocks.digits)
+        envelope = BlockEnvelopeCoder.fit(packets, networks.symbol_levels, networks.block_frames, digits)
         flat = [packet for of_point in symbols for packet in of_point]
         num_digits = [envelope.num_digits(packet) for packet in flat]
-        every = [packet for of_point in codes for packet in of_point]
         return PacketCoder(CodeCoder.fit(every, networks.code_levels, num_digits), envelope)
 
     # The details that a rate allows depend on the tables, and their own table on the details: once round.
     draft = fit()
-    for point, config in enumerate(points):
-        rate = BitRate(networks, config.bits_per_second / 1000.0)
+    for point, bits_per_second in enumerate(rates):
+        rate = BitRate(networks, bits_per_second / 1000.0)
         frames_per_second = networks.sample_rate / networks.hop_length
         for index, (clip_symbols, clip_codes) in enumerate(zip(symbols[point], codes[point], strict=True)):
             choose = DetailChooser(networks, draft, rate, frames_per_second)
             symbols[point][index], _ = choose(clip_symbols, clip_codes)
-    return fit()
+    return fit() if rates else draft
 
 
 def _packets(networks: WindowedNetworks, symbols: Int[np.ndarray, "n s"]) -> list[Int[np.ndarray, "_ s"]]:

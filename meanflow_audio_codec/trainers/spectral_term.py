@@ -5,11 +5,11 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from meanflow_audio_codec.configs.experiment import TrainingConfig
+from meanflow_audio_codec.configs.experiment import SpectralLossConfig
 from meanflow_audio_codec.models.codec_model import LocalCondition
 from meanflow_audio_codec.models.coefficient_decoding import coefficients_from_noise
 from meanflow_audio_codec.models.methods.base import Method, Tokens, VelocityFunction
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, Tokenizer
 from meanflow_audio_codec.trainers.spectral_loss import (
     multi_resolution_mel_loss,
@@ -22,17 +22,17 @@ SpectralTerm = Callable[[Tokens, VelocityFunction, LocalCondition, Int[Array, "b
 
 
 def make_spectral_term(
-    tokenizer: Tokenizer, normalizer: TokenNormalizer, method: Method, training: TrainingConfig
+    tokenizer: Tokenizer, normalizer: TokenNormalizer, method: Method, config: SpectralLossConfig
 ) -> SpectralTerm:
     """The spectral loss as training is configured: of one draw, or of two that are also compared with each other.
 
     Raises:
-        ValueError: the tokens are no MDCT frames of audio, but the loss is asked for.
+        ValueError: the tokens are no MDCT frames of audio.
     """
     sample_rate = tokenizer.signal.sample_rate if isinstance(tokenizer, MDCTTokenizer) else None
-    if training.spectral_loss_weight > 0.0 and sample_rate is None:
-        raise ValueError("the spectral loss needs MDCT frames of audio: set training.spectral_loss_weight to 0")
-    lowest, highest = training.spectral_temperatures
+    if sample_rate is None:
+        raise ValueError("the spectral loss needs MDCT frames of audio: set config.loss to null")
+    lowest, highest = config.temperatures
 
     def term(
         tokens: Tokens,
@@ -41,7 +41,6 @@ def make_spectral_term(
         side: Int[Array, "b n s"],
         key: PRNGKeyArray,
     ) -> Float[Array, ""]:
-        assert sample_rate is not None
         temperature_key, *noise_keys = jax.random.split(key, 3)
         temperature = jax.random.uniform(temperature_key, minval=lowest, maxval=highest)
 
@@ -54,18 +53,18 @@ def make_spectral_term(
             )
 
         reference = tokenizer.detokenize(tokens)
-        if training.spectral_repulsion == 0.0:
+        if config.repulsion == 0.0:
             first = draw(noise_keys[0])
             return multi_resolution_mel_loss(
-                reference, first, sample_rate, training.spectral_windows, bin_weight=training.spectral_bin_weight
+                reference, first, sample_rate, config.windows, bin_weight=config.bin_weight
             )
         return spectral_energy_score(
             reference,
             (draw(noise_keys[0]), draw(noise_keys[1])),
             sample_rate,
-            training.spectral_windows,
-            repulsion=training.spectral_repulsion * repulsion_of_temperature(temperature),
-            bin_weight=training.spectral_bin_weight,
+            config.windows,
+            repulsion=config.repulsion * repulsion_of_temperature(temperature),
+            bin_weight=config.bin_weight,
         )
 
     return term

@@ -1,7 +1,8 @@
-"""The loss of a whole model, and one training step."""
+"""The loss of a whole model, a sum of named terms, and one training step."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +10,13 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.configs.experiment import TrainingConfig
-from meanflow_audio_codec.models.bottlenecks.bottleneck import code_entropy
-from meanflow_audio_codec.models.codec_model import CodecModel
+from meanflow_audio_codec.models.bottlenecks.bottleneck import BottleneckOutput, code_entropy
+from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
-from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+from meanflow_audio_codec.models.prior import Prediction
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
 from meanflow_audio_codec.trainers.spectral_term import make_spectral_term
 from meanflow_audio_codec.trainers.state import TrainState
@@ -25,6 +26,33 @@ Labels = Int[Array, " b"] | None
 Step = Int[Array, ""]
 TrainStep = Callable[[TrainState, Signal, Labels, PRNGKeyArray], tuple[TrainState, Metrics]]
 LossFunction = Callable[[CodecModel, Signal, Labels, PRNGKeyArray, Step], tuple[Float[Array, ""], Metrics]]
+# The value of a term, already weighted, and figures to log.
+Term = tuple[Float[Array, ""], Metrics]
+
+
+class Example(NamedTuple):
+    """Tokens as recorded and normalised, their side information, and what the decoder is told of them."""
+
+    tokens: Tokens
+    x: Tokens
+    side: Int[Array, "b n s"]
+    label: Labels
+    condition: LocalCondition | None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """That of the prior, if there is one; no term but the prior's own may move it."""
+        return None if self.condition is None else jax.lax.stop_gradient(self.condition.prediction)
+
+    @property
+    def target(self) -> Tokens:
+        """What the method models: what the prior leaves open, or the tokens."""
+        return self.x if self.prediction is None else self.prediction.standardize(self.x)
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """For the velocity network."""
+        return Conditioning(label=self.label, local=None if self.condition is None else self.condition.features)
 
 
 def make_loss(
@@ -37,105 +65,128 @@ def make_loss(
     """The training loss of a model on signals: tokens, codes, prior, method and adversary in one function.
 
     The networks see the middle tokens of a signal, as many as those of `segment_tokenizer`. The last argument of the
-    loss is the number of steps made before.
+    loss is the number of steps made before. Every term that draws has a key of its own, so that none changes what
+    another draws.
 
-    `objective` among the metrics is what validation compares checkpoints by: the un-weighted loss of the method, since
-    the adaptively weighted one is nearly constant by construction, plus the spectral loss if there is one; but with a
-    prior that is trained the prior's own losses, since the flow's target is then a residual that grows whiter, and its
-    loss larger, the better the prior becomes; and under an adversary the latest weights.
+    `objective` among the metrics is what validation compares checkpoints by: the losses, without adaptive weights, of
+    the first part of prior and decoder that is trained. For the target of a decoder behind a prior is a residual that
+    grows whiter, and its loss larger, the better the prior becomes. Under an adversary it prefers the latest weights.
 
     Raises:
         ValueError: a segment has more tokens than a signal, an adversarial method comes without discriminator, or a
             spectral loss is asked for on other tokens than MDCT frames of audio.
     """
-    blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
     num_tokens = segment_tokenizer.spec.num_tokens
     first = (tokenizer.spec.num_tokens - num_tokens) // 2
     if first < 0:
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
-
-    spectral_term = make_spectral_term(segment_tokenizer, normalizer, method, training)
+    spectral = training.spectral_loss
+    spectral_term = None if spectral is None else make_spectral_term(segment_tokenizer, normalizer, method, spectral)
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
     ) -> tuple[Float[Array, ""], Metrics]:
+        draw_key, spectral_key, method_key = jax.random.split(key, 3)
         tokens = tokenizer.tokenize(signal)
         if segment_tokenizer.spec != tokenizer.spec:
             tokens = tokens[:, first : first + num_tokens]
-        if blocks is not None:
-            key, rate_key = jax.random.split(key)
-            x, side_indices = blocks.draw(tokens, rate_key)
-        else:
-            x, side_indices = normalizer.normalize(tokens)
-        side = normalizer.features(side_indices)
-        weight = normalizer.loss_weight(side_indices)
+        x, side = normalizer.draw(tokens, draw_key)
         model = _with_frozen(model, training.frozen_networks)
-        metrics: Metrics = {}
-        loss, objective, local, prediction = jnp.zeros(()), None, None, None
+        example, terms = Example(tokens, x, side, label, None), list[Term]()
         if model.bottleneck is not None:
-            if blocks is not None:
-                # The encoder does not know how many of its digits will be kept.
-                full = blocks.with_detail(side_indices, jnp.full(side_indices.shape[:-1], FULL_DETAIL))
-                encoded = model.encode(x, normalizer.features(full), blocks.num_digits(side_indices))
-            else:
-                encoded = model.encode(x, side)
-            metrics["code_entropy_bits"] = code_entropy(encoded.codes, model.bottleneck.levels)
-            metrics["bottleneck_loss"] = encoded.loss
-            loss = loss + encoded.loss
-            condition = model.condition(encoded.latent, side)
-            local, prediction = condition.features, condition.prediction
-            if training.spectral_loss_weight > 0.0:
-                key, spectral_key = jax.random.split(key)
-                spectral_loss = spectral_term(tokens, model.decoder, condition, side_indices, spectral_key)
-                metrics["spectral_loss"] = spectral_loss
-                loss = loss + training.spectral_loss_weight * spectral_loss
-            if prediction is not None:
-                # The error that counts is the one beside the band's own energy, not beside its coarse gain.
-                relative = weight if blocks is None else weight * blocks.relative_weight(x)
-                squared_error = prediction.squared_error(x, relative)
-                scale_loss = prediction.scale_loss(x, weight)
-                metrics |= {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
-                loss = loss + training.prior_loss_weight * (squared_error + scale_loss)
-                if "prior" not in training.frozen_networks:
-                    objective = squared_error + scale_loss
-                # The flow must not move the prediction to make its own task easier.
-                prediction = jax.lax.stop_gradient(prediction)
-                x = prediction.standardize(x)
-            if training.detach_condition:
-                local = jax.lax.stop_gradient(local)
-        conditioning = Conditioning(label=label, local=local)
-        if not isinstance(method, Adversarial):
-            if training.method_loss_weight > 0.0:
-                method_weight = normalizer.loss_weight(side_indices, by_gain=training.method_error == "by-gain")
-                method_loss, method_metrics = method.loss(model.decoder, x, conditioning, method_weight, key)
-                loss = loss + training.method_loss_weight * method_loss
-            else:
-                method_metrics = {"objective": jnp.zeros(())}
-            if objective is not None:
-                method_metrics["objective"] = objective
-            elif "spectral_loss" in metrics:
-                method_metrics["objective"] = (
-                    training.method_loss_weight * method_metrics["objective"]
-                    + training.spectral_loss_weight * metrics["spectral_loss"]
-                )
-            return loss, metrics | method_metrics | {"loss": loss}
-
-        def to_signal(tokens: Tokens) -> Signal:
-            if prediction is not None:
-                tokens = prediction.restore(tokens)
-            return segment_tokenizer.detokenize(normalizer.denormalize(tokens, side_indices))
-
-        if model.discriminator is None:
-            raise ValueError("adversarial training needs a discriminator: build the model of this configuration")
-        reconstruction = method.reconstruct(model.decoder, x, conditioning)
-        method_loss, discriminator_loss, method_metrics = method.game(
-            model.discriminator, x, reconstruction, weight, to_signal, step
-        )
-        metrics["loss"] = loss + method_metrics["reconstruction_loss"]
-        # One sum for both sides of the game: neither term has a gradient in the weights of the other side.
-        return loss + method_loss + discriminator_loss, metrics | method_metrics
+            # The encoder does not know how many of its digits will be kept.
+            full = normalizer.features(normalizer.in_full_detail(side))
+            encoded = model.encode(x, full, normalizer.num_kept(side))
+            terms.append(_bottleneck_term(encoded, model.bottleneck.levels))
+            example = example._replace(condition=model.condition(encoded.latent, normalizer.features(side)))
+        if spectral_term is not None and spectral is not None and example.condition is not None:
+            value = spectral_term(tokens, model.decoder, example.condition, side, spectral_key)
+            terms.append((spectral.weight * value, {"spectral_loss": value}))
+        if example.prediction is not None:
+            terms.append(_prior_term(example, normalizer, training))
+        reported = sum((value for value, _ in terms), start=jnp.zeros(()))
+        if isinstance(method, Adversarial):
+            value, figures = _adversarial_term(method, model, example, normalizer, segment_tokenizer, training, step)
+            reported = reported + figures["reconstruction_loss"]
+        else:
+            value, figures = _method_term(method, model, example, normalizer, training, method_key)
+            reported = reported + value
+        terms.append((value, figures))
+        metrics: Metrics = {name: figure for _, each in terms for name, figure in each.items()}
+        if "objective" not in metrics:
+            metrics["objective"] = _objective(metrics, training)
+        metrics.pop("unweighted_loss", None)
+        return sum((value for value, _ in terms), start=jnp.zeros(())), metrics | {"loss": reported}
 
     return loss_function
+
+
+def _bottleneck_term(encoded: BottleneckOutput, levels: tuple[int, ...]) -> Term:
+    entropy = code_entropy(encoded.codes, levels)
+    return encoded.loss, {"code_entropy_bits": entropy, "bottleneck_loss": encoded.loss}
+
+
+def _prior_term(example: Example, normalizer: TokenNormalizer, training: TrainingConfig) -> Term:
+    """Of the prior's mean and scale; the error that counts is the one beside the band's own energy, not its gain."""
+    assert example.condition is not None
+    assert example.condition.prediction is not None
+    prediction, x = example.condition.prediction, example.x
+    weight = normalizer.loss_weight(example.side, training.prior_gain_exponent)
+    squared_error = prediction.squared_error(x, weight * normalizer.relative_weight(x))
+    scale_loss = prediction.scale_loss(x, weight)
+    figures = {"prior_squared_error": squared_error, "prior_scale_loss": scale_loss}
+    return training.prior_loss_weight * (squared_error + scale_loss), figures
+
+
+def _method_term(
+    method: Method,
+    model: CodecModel,
+    example: Example,
+    normalizer: TokenNormalizer,
+    training: TrainingConfig,
+    key: PRNGKeyArray,
+) -> Term:
+    """The method's own loss."""
+    if training.method_loss_weight == 0.0:
+        return jnp.zeros(()), {}
+    weight = normalizer.loss_weight(example.side, training.method_gain_exponent)
+    loss, figures = method.loss(model.decoder, example.target, example.conditioning, weight, key)
+    return training.method_loss_weight * loss, figures
+
+
+def _adversarial_term(
+    method: Adversarial,
+    model: CodecModel,
+    example: Example,
+    normalizer: TokenNormalizer,
+    tokenizer: Tokenizer,
+    training: TrainingConfig,
+    step: Step,
+) -> Term:
+    """One sum for both sides of the game: neither has a gradient in the weights of the other side."""
+    if model.discriminator is None:
+        raise ValueError("adversarial training needs a discriminator: build the model of this configuration")
+
+    def to_signal(tokens: Tokens) -> Signal:
+        if example.prediction is not None:
+            tokens = example.prediction.restore(tokens)
+        return tokenizer.detokenize(normalizer.denormalize(tokens, example.side))
+
+    x = example.target
+    weight = normalizer.loss_weight(example.side, training.method_gain_exponent)
+    reconstruction = method.reconstruct(model.decoder, x, example.conditioning)
+    loss, discriminator_loss, figures = method.game(model.discriminator, x, reconstruction, weight, to_signal, step)
+    return loss + discriminator_loss, figures
+
+
+def _objective(metrics: Metrics, training: TrainingConfig) -> Float[Array, ""]:
+    """Of the first part of prior and decoder that is trained: see `make_loss`."""
+    if "prior_squared_error" in metrics and "prior" not in training.frozen_networks:
+        return metrics["prior_squared_error"] + metrics["prior_scale_loss"]
+    value = training.method_loss_weight * metrics.get("unweighted_loss", jnp.zeros(()))
+    if training.spectral_loss is not None:
+        value = value + training.spectral_loss.weight * metrics["spectral_loss"]
+    return value
 
 
 def _with_frozen(model: CodecModel, names: tuple[str, ...]) -> CodecModel:

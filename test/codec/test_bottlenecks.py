@@ -42,9 +42,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 def kept(codec: Codec, side: np.ndarray) -> np.ndarray:
     """Which codes of each frame count."""
-    blocks = codec._networks.blocks
-    assert blocks is not None
-    return np.arange(12) < np.asarray(blocks.num_digits(jnp.asarray(side)))[..., None]
+    return np.arange(12) < np.asarray(codec._networks.normalizer.num_kept(jnp.asarray(side)))[..., None]
 
 
 def test_codes_survive_the_bytes(codec: Codec) -> None:

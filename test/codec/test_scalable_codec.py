@@ -249,7 +249,7 @@ def test_fewer_digits_are_a_prefix_of_more(codec):
     np.testing.assert_array_equal(np.delete(fewer.side, BANDS, -1), np.delete(more.side, BANDS, -1))
     counts = []
     for tokens in (fewer, more):
-        counts.append(codec._networks.blocks.num_digits(jnp.asarray(tokens.side)))
+        counts.append(codec._networks.normalizer.num_kept(jnp.asarray(tokens.side)))
         kept = np.arange(DIGITS) < np.asarray(counts[-1])[..., None]
         assert (tokens.codes[~kept] == 2).all()
     assert (counts[0] <= counts[1]).all()

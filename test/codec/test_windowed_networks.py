@@ -3,7 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from fixtures.tiny_models import HOP, RATE, sound, tiny_codec
+from fixtures.tiny_models import HOP, RATE, bass_alone, sound, tiny_codec
+
+from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 
 CORES = (96, 128)
 WHOLE = 512  # one window holds everything
@@ -28,7 +30,8 @@ def tokens(networks, samples):
 
 def decode(networks, tokens, core: int, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
     return networks.decode(
-        *tokens,
+        networks.side_of_symbols(tokens[0]),
+        tokens[1],
         jax.random.key(seed),
         num_samples=(len(tokens[1]) - 1) * HOP,
         num_steps=1,
@@ -60,9 +63,7 @@ def test_samples_do_not_depend_on_the_windows(networks, tokens, whole, core):
 @pytest.mark.parametrize("core", CORES)
 def test_joints_do_not_click(networks, tokens, core):
     # Bass alone, whose samples lie on a smooth curve.
-    side = tokens[0].copy()
-    side[:, 1:] = 0
-    decoded = decode(networks, (side, tokens[1]), core, temperature=0.0)
+    decoded = decode(networks, (bass_alone(networks, tokens[0]), tokens[1]), core, temperature=0.0)
     curvature = np.abs(np.diff(decoded, n=2))  # a step of height h between samples has a second difference of h
     joints = np.arange(core * HOP, NUM_SAMPLES, core * HOP)
     near = np.unique(joints[:, None] + np.arange(-3, 2))  # second differences that hold a sample within 2 of a joint
@@ -82,7 +83,8 @@ def test_the_sound_so_far_does_not_depend_on_what_follows(networks, tokens, whol
 
 
 def test_every_frame_has_noise_of_its_own(networks):
-    side = np.full((60, 8), 12, np.int32)
+    side = np.zeros((60, len(networks.symbol_levels)), np.int32)
+    side[:, 0], side[:, -2] = 60, FULL_DETAIL
     codes = np.full((60, 4), 1, np.int32)
     inner = slice(networks.decoder_context.future * HOP, -networks.decoder_context.future * HOP)
 
@@ -110,7 +112,7 @@ def test_the_encoder_reaches_as_far_as_its_context(networks):
     encoder = jax.jit(lambda model, x, side: model.encoder(x, side))
     rng = np.random.default_rng(0)
     frame, context = 30, networks.encoder_context.future
-    x, side = (rng.standard_normal((1, 60, width), dtype=np.float32) for width in (HOP, 8))
+    x, side = (rng.standard_normal((1, 60, width), dtype=np.float32) for width in (HOP, len(networks.side_levels)))
     changed = x.copy()
     changed[:, frame] += 3.0
     model = tiny_codec()._pretrained.model

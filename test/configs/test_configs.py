@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.one_rate import one_rate
 from pydantic import BaseModel, ValidationError
 
 import meanflow_audio_codec
@@ -17,11 +18,15 @@ from meanflow_audio_codec.configs.methods import AutoencoderConfig, ImprovedMean
 from meanflow_audio_codec.configs.networks import ConvNeXtConfig, EncoderConfig, FSQConfig, PriorConfig
 from meanflow_audio_codec.configs.recipes import recipe, recipe_names
 from meanflow_audio_codec.configs.serialization import apply_overrides, from_dict, read_config, to_json
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, GainShapeConfig, MDCTConfig, ReshapeConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, ChannelStatisticsConfig, MDCTConfig, ReshapeConfig
 from meanflow_audio_codec.errors import InputError
 
 PACKAGE = Path(meanflow_audio_codec.__file__).parent
-CODEC = {"encoder": EncoderConfig(), "bottleneck": FSQConfig()}
+CODEC = {
+    "encoder": EncoderConfig(),
+    "bottleneck": FSQConfig(),
+    "normalization": one_rate(21, 24, step_db=20.0, block_frames=4),
+}
 GENERATIVE = {"encoder": None, "normalization": ChannelStatisticsConfig()}
 EXAMPLES = [
     ExperimentConfig(**CODEC),
@@ -29,9 +34,7 @@ EXAMPLES = [
         **CODEC, prior=PriorConfig(), method=AutoencoderConfig(), dataset=AudioFolderConfig(folders=("a", "b"))
     ),
     ExperimentConfig(**GENERATIVE, dataset=MnistConfig(), tokenizer=ReshapeConfig(patch=7)),
-    ExperimentConfig(
-        **GENERATIVE, dataset=GaussianConfig(shape=(3, 4)), tokenizer=MDCTConfig(hop_length=2, window="kbd")
-    ),
+    ExperimentConfig(**GENERATIVE, dataset=GaussianConfig(shape=(3, 4)), tokenizer=MDCTConfig(hop_length=2)),
     ExperimentConfig(
         **GENERATIVE, dataset=SyntheticAudioConfig(), method=ImprovedMeanFlowConfig(default_temperature=0.3)
     ),
@@ -112,7 +115,7 @@ def bad(**changes: Any) -> dict[str, Any]:
         ),
         (bad(tokenizer__kind="wavelet"), ["tokenizer", "wavelet", "'mdct', 'reshape'"]),
         (bad(tokenizer__hop_length=321), ["tokenizer.mdct.hop_length", "multiple of 2"]),
-        (bad(normalization__step_db=300.0), ["normalization.gain-shape.step_db", "less than or equal to 20"]),
+        (bad(normalization__floor_db=0.0), ["normalization.block-gain-shape.floor_db", "less than or equal to -30"]),
         (bad(normalization__num_bands=400), ["num_bands must not exceed hop_length 320"]),
         (bad(method__guidance__sampling_scale=2.0), ["sampling_scale 2.0 must not exceed max_scale 1.0"]),
         (bad(name="Two words"), ["name", "pattern"]),
@@ -229,7 +232,9 @@ def test_recipes_are_listed_and_an_unknown_one_is_named() -> None:
         assert recipe(name).name == name
 
 
-@pytest.mark.parametrize("part", [ConvNeXtConfig, GainShapeConfig, OptimizerConfig, TrainingConfig, AudioFolderConfig])
+@pytest.mark.parametrize(
+    "part", [ConvNeXtConfig, BlockGainShapeConfig, OptimizerConfig, TrainingConfig, AudioFolderConfig]
+)
 def test_parts_have_complete_defaults(part: type[Config]) -> None:
     assert all(not field.is_required() for field in part.model_fields.values())
     part()

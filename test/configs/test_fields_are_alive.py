@@ -21,7 +21,6 @@ from fixtures.experiments_with_every_field import EXPERIMENTS
 from meanflow_audio_codec.codec.rate.bit_rate import BitRate
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, TrainingConfig
 from meanflow_audio_codec.configs.serialization import apply_overrides
-from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.datasets.synthetic import GaussianDataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.pretrained import load_pretrained
@@ -132,7 +131,7 @@ def test_the_bit_rates_of_a_model_are_those_it_serves() -> None:
     points = [point.model_dump() for point in EXPERIMENTS["several-rates"].normalization.operating_points]
     higher = json.dumps([points[0] | {"bits_per_second": 850}, points[1]])
     assert rate() == (900.0, 1)
-    assert rate("normalization.default_bits_per_second=600") == (600.0, 0)
+    assert rate("serving.default_bits_per_second=600") == (600.0, 0)
     assert rate(f"normalization.operating_points={higher}") == (900.0, 0)
 
 
@@ -147,7 +146,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "training.checkpoint_every": LOOP,
     "training.keep_checkpoints": LOOP,
     "normalization[BlockGainShapeConfig].operating_points.0.bits_per_second": RATES,
-    "normalization[BlockGainShapeConfig].default_bits_per_second": RATES,
+    "serving.default_bits_per_second": RATES,
 }
 
 
@@ -189,13 +188,11 @@ def test_every_field_changes_the_computation(field: str) -> None:
 
 
 def test_a_field_that_is_read_but_not_used_is_found_out() -> None:
-    """Of a sine window the alpha of the Kaiser-Bessel-derived one changes nothing."""
-    config = EXPERIMENTS["flow-matching"].model_copy(update={"tokenizer": MDCTConfig(hop_length=8)})
-    for window, view in [("sine", None), ("kbd", "data")]:
-        config = apply_overrides(config, [f"tokenizer.window={window}"])
-        other = changed(config, "tokenizer[MDCTConfig].kbd_alpha")
+    """Without band gains there is no energy to restore."""
+    for name, view in [("mixer", None), ("several-rates", "decoding")]:
+        other = changed(EXPERIMENTS[name], "decoding.energy_restoration")
         assert other is not None
-        assert changed_view(Computation(config), other) == view
+        assert changed_view(computation(name), other) == view
 
 
 def test_the_seed_draws_the_data_and_the_weights() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fixtures.tiny_models import codec_config
 
-from meanflow_audio_codec.configs.experiment import TrainingConfig
+from meanflow_audio_codec.configs.experiment import SpectralLossConfig, TrainingConfig
 from meanflow_audio_codec.datasets.audio.example_recording import example_recording
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, ClipScores, score_clip, score_clips
@@ -152,7 +152,7 @@ def test_metrics_that_took_part_in_making_a_model_are_marked():
 
 def test_marks_come_from_the_training_configuration_and_silence_about_choices_is_told():
     plain = codec_config()
-    spectral = plain.model_copy(update={"training": TrainingConfig(spectral_loss_weight=1.0)})
+    spectral = plain.model_copy(update={"training": TrainingConfig(spectral_loss=SpectralLossConfig())})
     assert metric_marks("model", plain, ()).trained_on == frozenset()
     assert metric_marks("model", spectral, ()).trained_on == {"lsd", "mel", "mrmel", "mrstft"}
     ours, _ = systems()

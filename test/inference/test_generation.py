@@ -30,7 +30,7 @@ from meanflow_audio_codec.inference.generation import (
 )
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.build import build_method
-from meanflow_audio_codec.preprocessing.normalization import ChannelNormalizer
+from meanflow_audio_codec.preprocessing.channel_statistics import ChannelNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import build_tokenizer
 
 LABELS = np.array([3, 1, 4, 1, 5, 9, 2], np.int32)

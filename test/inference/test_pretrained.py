@@ -85,26 +85,43 @@ def test_saving_what_was_loaded_changes_nothing(tmp_path):
 
 def test_the_hash_follows_weights_tables_and_what_decoding_depends_on(tmp_path):
     weights, tables = ((codec_folder() / name).read_bytes() for name in (WEIGHTS, TABLES))
-    reference = weights_hash(weights, tables, "{}")
+    settings = bytes(32).hex()
+    reference = weights_hash(weights, tables, settings)
     assert len(reference) == 8
-    others = [(weights[:-1] + bytes([weights[-1] ^ 1]), tables, "{}"), (weights, tables[:-1], "{}")]
+    others = [(weights[:-1] + bytes([weights[-1] ^ 1]), tables, settings), (weights, tables[:-1], settings)]
     # Bytes that move from one part to another are another model.
-    others += [(weights, b"", "{}"), (weights + tables, b"", "{}"), (weights[:-1], tables, "{}")]
-    others += [(weights, tables, "{ }")]
+    others += [(weights, b"", settings), (weights + tables, b"", settings), (weights[:-1], tables, settings)]
+    others += [(weights, tables, settings[:-1] + "1")]
     assert len({reference, *(weights_hash(*parts) for parts in others)}) == 7
 
     original = load_pretrained(codec_folder()).weights_hash
     assert original != load_pretrained(other_weights_folder()).weights_hash
     shutil.copytree(codec_folder(), tmp_path / "model")
     for part, field, value, changes in (
-        ("tokenizer", "window", "vorbis", True),
-        ("normalization", "loss_gain_exponent", 1.5, True),
+        ("decoder", "max_time_frequency", 10.0, True),
+        ("normalization", "floor_db", -70.0, True),
+        ("decoding", "energy_restoration", 0.25, True),
         ("training", "num_steps", 7, False),
     ):
         description = json.loads((codec_folder() / CONFIG).read_text())
         description["experiment"][part][field] = value
         (tmp_path / "model" / CONFIG).write_text(json.dumps(description))
         assert (load_pretrained(tmp_path / "model").weights_hash != original) is changes
+
+
+def test_a_model_keeps_its_hash_in_a_new_layout_until_a_setting_changes(tmp_path):
+    """The new layout is stood in for by another value: only the digest of the settings counts."""
+    original = load_pretrained(codec_folder())
+    folder = shutil.copytree(codec_folder(), tmp_path / "model")
+    description = json.loads((folder / CONFIG).read_text())
+    old = pretrained._settings_digest(pretrained.Description.model_validate(description))
+    description["experiment"]["decoding"]["energy_restoration"] = 0.25
+    new = pretrained._settings_digest(pretrained.Description.model_validate(description))
+    (folder / CONFIG).write_text(json.dumps(description | {"published_settings": {new: old}}))
+    assert load_pretrained(folder).weights_hash == original.weights_hash
+    description["experiment"]["decoding"]["energy_restoration"] = 0.3
+    (folder / CONFIG).write_text(json.dumps(description | {"published_settings": {new: old}}))
+    assert load_pretrained(folder).weights_hash != original.weights_hash
 
 
 def test_built_in_models_are_found_by_name_and_listed(monkeypatch, tmp_path):

@@ -9,9 +9,10 @@ import optax
 import pytest
 from fixtures.adversarial_models import TINY, flat, noise, parts, pictures, signal_of, sounds
 from fixtures.computation import loss_of
+from fixtures.one_rate import one_rate
 
 from meanflow_audio_codec.configs.methods import AdversarialConfig, AutoencoderConfig
-from meanflow_audio_codec.configs.tokens import GainShapeConfig, ReshapeConfig
+from meanflow_audio_codec.configs.tokens import ReshapeConfig
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.discriminator import AudioDiscriminator
@@ -133,7 +134,7 @@ def test_a_prior_is_left_alone_by_the_adversary() -> None:
 def test_a_segment_is_the_middle_of_a_signal() -> None:
     """The loss of a crop of 10 tokens, of which 5 are seen, is that of the five alone."""
     config = sounds(AutoencoderConfig()).model_copy(
-        update={"tokenizer": ReshapeConfig(patch=16), "normalization": GainShapeConfig(num_bands=1)}
+        update={"tokenizer": ReshapeConfig(patch=16), "normalization": one_rate(1, 2)}
     )
     experiment = build_experiment(config, None)
     model, batch = randomized(experiment.model), noise(2, 160)

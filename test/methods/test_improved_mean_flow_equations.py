@@ -171,7 +171,7 @@ def test_at_equal_times_the_loss_is_flow_matching(draws: Draws) -> None:
     v = instantaneous_velocity(draws.z, draws.t, SCALE)
     flow_matching = float(((v - (draws.e - X)) ** 2).mean())
     assert loss == pytest.approx(flow_matching, rel=1e-11)
-    for name in ("objective", "velocity_loss", "velocity_loss_at_equal_times"):
+    for name in ("unweighted_loss", "velocity_loss", "velocity_loss_at_equal_times"):
         assert metrics[name] == pytest.approx(flow_matching, rel=1e-11)
 
 
@@ -183,7 +183,7 @@ def test_the_head_supplies_the_tangent() -> None:
         return Velocity(mean=u, instantaneous=instantaneous_velocity(z, t, SCALE))
 
     without, of_all = loss_and_metrics(plain(0.0), oracle)
-    assert of_all["objective"] == of_all["velocity_loss"]  # no example has r = t
+    assert of_all["unweighted_loss"] == of_all["velocity_loss"]  # no example has r = t
     loss, metrics = loss_and_metrics(plain(0.0), with_head)
     assert metrics["velocity_loss"] == pytest.approx(without, rel=1e-12)
     # Both are the true flow's, so both errors are e - x less the same v.
@@ -215,7 +215,7 @@ def test_the_logged_figures_are_not_adaptively_weighted() -> None:
     loss, _ = loss_and_metrics(plain(0.5, 0.0), oracle)
     weighted, metrics = loss_and_metrics(plain(0.5, 1.0), oracle)
     assert metrics["velocity_loss"] == pytest.approx(loss, rel=1e-12)
-    assert metrics["objective"] == metrics["velocity_loss_at_equal_times"] != metrics["velocity_loss"]
+    assert metrics["unweighted_loss"] == metrics["velocity_loss_at_equal_times"] != metrics["velocity_loss"]
     assert abs(weighted - loss) > 1e-2
 
 

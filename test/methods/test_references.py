@@ -139,7 +139,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("program", "options"),
     [
-        (flow_matching_mnist, ["--solver", "midpoint", "--sampling-steps", "2"]),
+        (flow_matching_mnist, ["--sampling-steps", "2"]),
         (mean_flow_mnist, ["--equal-share", "0.5"]),
         (improved_mean_flow_mnist, ["--velocity-head", "--guidance-interval", "0.1", "0.9"]),
     ],

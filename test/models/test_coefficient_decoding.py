@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from meanflow_audio_codec.configs.decoding import DecodingConfig
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
 from meanflow_audio_codec.configs.networks import ConvNeXtConfig, VelocityNetConfig
 from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, OperatingPointConfig
@@ -31,11 +32,9 @@ def normalizer(restoration: float, uncertainty: float = 0.0) -> BlockGainShapeNo
     config = BlockGainShapeConfig(
         num_bands=BANDS,
         operating_points=(OperatingPointConfig(bits_per_second=1_000, envelope_step_db=10.0, num_digits=3),),
-        default_bits_per_second=1_000,
-        energy_restoration=restoration,
-        uncertainty_exponent=uncertainty,
     )
-    return BlockGainShapeNormalizer(config, BINS, 16_000, tuple(np.eye(BANDS).ravel().tolist()))
+    decoding = DecodingConfig(energy_restoration=restoration, uncertainty_exponent=uncertainty)
+    return BlockGainShapeNormalizer(config, decoding, BINS, 16_000, tuple(np.eye(BANDS).ravel().tolist()))
 
 
 def decoded(temperature: float, restoration: float, *, with_prior: bool = True, uncertainty: float = 0.0) -> np.ndarray:

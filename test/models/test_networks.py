@@ -22,7 +22,7 @@ from meanflow_audio_codec.configs.networks import (
     VelocityNetConfig,
 )
 from meanflow_audio_codec.configs.recipes import recipe, recipe_names
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, GainShapeConfig, ReshapeConfig
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, ChannelStatisticsConfig, ReshapeConfig
 from meanflow_audio_codec.models.backbones.convnext import ConvNeXtBackbone
 from meanflow_audio_codec.models.build import build_model, count_parameters, uses_guidance
 from meanflow_audio_codec.models.codec_model import CodecModel
@@ -351,7 +351,7 @@ def test_the_recipes_build_and_fit_a_wheel(name: str) -> None:
     config = recipe(name)
     shape = (config.dataset.crop_samples,) if isinstance(config.dataset, AudioFolderConfig) else (28, 28)
     spec = build_tokenizer(config.tokenizer, SignalSpec(shape)).spec
-    side = config.normalization.num_bands if isinstance(config.normalization, GainShapeConfig) else 0
+    side = config.normalization.num_bands + 2 if isinstance(config.normalization, BlockGainShapeConfig) else 0
     model = nnx.eval_shape(lambda: build_model(config, spec, side, jax.random.key(0)))
     count = count_parameters(model)
     sys.stdout.write(f"{name}: {count:,} parameters\n")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meanflow_audio_codec.configs.decoding import DecodingConfig
 from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, OperatingPointConfig
 from meanflow_audio_codec.preprocessing.block_gain_shape import (
     FULL_DETAIL,
@@ -33,10 +34,10 @@ def normalizer(**fields: float) -> BlockGainShapeNormalizer:
             OperatingPointConfig(bits_per_second=rate, envelope_step_db=step, num_digits=digits)
             for rate, step, digits in POINTS
         ),
-        default_bits_per_second=1_200,
-        **fields,
     )
-    return BlockGainShapeNormalizer(config, BINS, RATE, fit_band_basis([noise()], config, BINS, RATE))
+    return BlockGainShapeNormalizer(
+        config, DecodingConfig(**fields), BINS, RATE, fit_band_basis([noise()], config, BINS, RATE)
+    )
 
 
 def noise(seed: int = 0, batch: int = 4) -> jax.Array:
@@ -108,7 +109,7 @@ def test_blocks_of_several_operating_points_are_decoded_each_with_its_step():
 
 def test_digits_are_the_share_of_the_points_digits_rounded():
     for point, (_, _, full) in enumerate(POINTS):
-        counts = [int(normalizer().num_digits(side_of(9, detail, point))[0]) for detail in range(FULL_DETAIL + 1)]
+        counts = [int(normalizer().num_kept(side_of(9, detail, point))[0]) for detail in range(FULL_DETAIL + 1)]
         assert counts == [int(np.floor(full * detail / FULL_DETAIL + 0.5)) for detail in range(FULL_DETAIL + 1)]
         assert (counts[0], counts[-1]) == (0, full)
         assert sorted(counts) == counts
@@ -224,33 +225,18 @@ def test_no_restoration_and_temperature_zero_change_nothing():
     np.testing.assert_allclose(half, 2.0**0.5 * tokens, rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.just(0.0) | st.floats(1e-3, 2.0), st.sampled_from([0.0, 0.2, 1.5]))
-def test_the_temperature_tilts_about_its_value(temperature, tilt):
-    factor = np.asarray(normalizer(temperature_tilt=tilt).relative_temperature(jnp.float32(temperature)))
-    of_bins = temperature * factor
-    assert factor.shape == (BINS,)
-    assert (factor >= 0.0).all()
-    assert of_bins.max() <= max(temperature, 1.0) * (1.0 + 1e-6)
-    assert (np.diff(of_bins) >= -1e-6).all()
-    if tilt == 0.0 or temperature == 0.0:
-        np.testing.assert_allclose(factor, 1.0, rtol=1e-6)
-    elif tilt / 2 <= temperature <= 1.0 - tilt / 2:  # nothing is clipped
-        assert of_bins.mean() == pytest.approx(temperature, rel=1e-5)
-        assert of_bins[-1] - of_bins[0] == pytest.approx(tilt * (BINS - 1) / BINS, rel=1e-3)
-
-
 def test_noise_follows_the_share_of_a_band_that_is_unknown():
     shares = np.linspace(0.05, 1.0, BANDS).astype(np.float32)
     expected = jnp.asarray(np.random.default_rng(1).uniform(0.5, 2.0, (FRAMES, BINS)), jnp.float32)
     variance = jnp.asarray(shares)[normalizer().band_of_bin] * expected
+    ones = jnp.ones_like(expected)
     for exponent in (0.5, 1.0):
-        factor = np.asarray(normalizer(uncertainty_exponent=exponent).relative_noise(variance, expected))
+        factor = np.asarray(normalizer(uncertainty_exponent=exponent).scale_noise(ones, variance, expected))
         wanted = np.broadcast_to(shares[normalizer().band_of_bin] ** exponent, factor.shape)
         np.testing.assert_allclose(factor, wanted, rtol=1e-4)
-    nothing_known = normalizer(uncertainty_exponent=1.0).relative_noise(expected, expected)
+    nothing_known = normalizer(uncertainty_exponent=1.0).scale_noise(ones, expected, expected)
     np.testing.assert_allclose(nothing_known, 1.0, rtol=1e-6)
-    np.testing.assert_array_equal(normalizer(uncertainty_exponent=0.0).relative_noise(variance, expected), 1.0)
+    np.testing.assert_array_equal(normalizer(uncertainty_exponent=0.0).scale_noise(ones, variance, expected), 1.0)
 
 
 def test_the_fitted_basis_orders_the_variance_and_does_not_depend_on_the_cut():
@@ -270,7 +256,7 @@ def test_the_state_is_the_basis():
     state = normalizer().state()
     assert state == {"basis": list(normalizer().basis)}
     with pytest.raises(ValueError, match="not orthonormal"):
-        BlockGainShapeNormalizer(normalizer().config, BINS, RATE, (0.5, *normalizer().basis[1:]))
+        BlockGainShapeNormalizer(normalizer().config, DecodingConfig(), BINS, RATE, (0.5, *normalizer().basis[1:]))
 
 
 def test_gains_reach_from_the_floor_to_louder_than_full_scale():

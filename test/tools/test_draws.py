@@ -69,12 +69,12 @@ def test_models_of_no_recordings_have_none_to_decode() -> None:
 def test_decoders_are_compared_by_their_losses_alone() -> None:
     base = recipe("speech-16k")
     configs = [decoder_losses.experiment_config(base, losses, 10, 2) for losses in decoder_losses.LOSSES.values()]
-    terms = {"method_loss_weight", "spectral_loss_weight", "spectral_repulsion", "spectral_temperatures"}
-    others = [config.training.model_dump(exclude={*terms, "spectral_bin_weight"}) for config in configs]
+    terms = {"method_loss_weight", "spectral_loss"}
+    others = [config.training.model_dump(exclude=terms) for config in configs]
     assert all(other == others[0] for other in others)
     assert all(config.training.frozen_networks == ("encoder", "prior") for config in configs)
     kinds = [
-        (each.method_loss_weight > 0.0, each.spectral_loss_weight > 0.0, each.spectral_repulsion > 0.0)
+        (each.method_loss_weight > 0.0, each.spectral_loss is None or each.spectral_loss.repulsion)
         for each in (config.training for config in configs)
     ]
     assert len(set(kinds)) == len(kinds) == 5

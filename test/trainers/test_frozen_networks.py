@@ -7,9 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from fixtures.computation import loss_of
+from fixtures.one_rate import one_rate
 
 from meanflow_audio_codec.configs.data import SyntheticAudioConfig
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.experiment import (
+    ExperimentConfig,
+    OptimizerConfig,
+    SpectralLossConfig,
+    TrainingConfig,
+)
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
@@ -19,7 +25,7 @@ from meanflow_audio_codec.configs.networks import (
     VelocityNetConfig,
 )
 from meanflow_audio_codec.configs.serialization import apply_overrides
-from meanflow_audio_codec.configs.tokens import GainShapeConfig, MDCTConfig
+from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
@@ -33,15 +39,13 @@ def experiment(**training: Any) -> Experiment:
     config = ExperimentConfig(
         dataset=SyntheticAudioConfig(crop_samples=128),
         tokenizer=MDCTConfig(hop_length=32),
-        normalization=GainShapeConfig(num_bands=4),
+        normalization=one_rate(4, 2),
         encoder=EncoderConfig(architecture=NETWORK),
         bottleneck=RVQConfig(channels=4, num_codebooks=2, codebook_size=4, code_channels=2),
         prior=PriorConfig(architecture=NETWORK),
         decoder=VelocityNetConfig(architecture=NETWORK, condition_width=8, num_time_frequencies=4),
         optimizer=OptimizerConfig(warmup_steps=0, weight_decay=0.1),
-        training=TrainingConfig(
-            batch_size=4, **({"spectral_loss_weight": 1.0, "spectral_windows": (32, 64)} | training)
-        ),
+        training=TrainingConfig(batch_size=4, **({"spectral_loss": SpectralLossConfig(windows=(32, 64))} | training)),
     )
     return build_experiment(config, None)
 
@@ -89,7 +93,7 @@ def test_a_decoder_can_be_trained_without_its_flow() -> None:
 
 
 def test_encoder_and_prior_can_be_trained_by_regression_alone() -> None:
-    weights = {"method_loss_weight": 0.0, "spectral_loss_weight": 0.0}
+    weights = {"method_loss_weight": 0.0, "spectral_loss": None}
     before, after, metrics = trained(experiment(frozen_networks=("decoder",), **weights))
     assert any(changed(before.model.encoder, after.model.encoder))
     assert not any(changed(before.model.decoder, after.model.decoder))
@@ -102,13 +106,13 @@ def test_encoder_and_prior_can_be_trained_by_regression_alone() -> None:
     ("settings", "words"),
     [
         (["prior=null", 'training.frozen_networks=["prior"]'], "frozen_networks names prior"),
-        (["training.method_loss_weight=0", "training.spectral_loss_weight=0"], "nothing trains the decoder"),
+        (["training.method_loss_weight=0", "training.spectral_loss=null"], "nothing trains the decoder"),
         (['training.frozen_networks=["encoder","prior","decoder"]'], "leaves nothing to train"),
         (
             [
                 'training.frozen_networks=["decoder"]',
                 "training.method_loss_weight=0",
-                "training.spectral_loss_weight=0",
+                "training.spectral_loss=null",
                 "prior=null",
             ],
             "only a prior trains the encoder",
@@ -117,13 +121,13 @@ def test_encoder_and_prior_can_be_trained_by_regression_alone() -> None:
             [
                 'training.frozen_networks=["decoder"]',
                 "training.method_loss_weight=0",
-                "training.spectral_loss_weight=0",
+                "training.spectral_loss=null",
                 "training.prior_loss_weight=0",
             ],
             "only a prior trains the encoder",
         ),
         (
-            ['method={"kind":"adversarial"}', "training.method_loss_weight=0.5", "training.spectral_loss_weight=0"],
+            ['method={"kind":"adversarial"}', "training.method_loss_weight=0.5", "training.spectral_loss=null"],
             "leave training.method_loss_weight at 1",
         ),
     ],

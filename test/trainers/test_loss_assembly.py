@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from meanflow_audio_codec.configs.data import SyntheticAudioConfig
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, TrainingConfig
+from meanflow_audio_codec.configs.decoding import ServingConfig
+from meanflow_audio_codec.configs.experiment import ExperimentConfig, SpectralLossConfig, TrainingConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
     EncoderConfig,
@@ -33,18 +34,22 @@ CONFIG = ExperimentConfig(
     tokenizer=MDCTConfig(hop_length=HOP),
     normalization=BlockGainShapeConfig(
         num_bands=BANDS,
-        loss_gain_exponent=0.0,
         # So coarse that what is divided by the decoded gains lacks unit energy, but not by more than 6 dB.
-        operating_points=(OperatingPointConfig(bits_per_second=1_000, envelope_step_db=6.0, num_digits=DIGITS),),
-        default_bits_per_second=1_000,
+        operating_points=tuple(
+            OperatingPointConfig(bits_per_second=rate, envelope_step_db=6.0, num_digits=digits)
+            for rate, digits in ((1_000, DIGITS - 1), (1_200, DIGITS))
+        ),
     ),
+    serving=ServingConfig(default_bits_per_second=1_000),
     encoder=EncoderConfig(architecture=NETWORK),
     bottleneck=FSQConfig(levels=(5,) * DIGITS),
     prior=PriorConfig(architecture=NETWORK),
     decoder=VelocityNetConfig(architecture=NETWORK, condition_width=8, num_time_frequencies=4),
 )
 TOKENIZER = build_tokenizer(CONFIG.tokenizer, SIGNAL)
-NORMALIZER = build_normalizer(CONFIG.normalization, TOKENIZER.spec, SIGNAL, {"basis": np.eye(BANDS).ravel().tolist()})
+STATE = {"basis": np.eye(BANDS).ravel().tolist()}
+NORMALIZER = build_normalizer(CONFIG.normalization, CONFIG.decoding, TOKENIZER.spec, SIGNAL, STATE)
+FLAT = TrainingConfig(prior_gain_exponent=0.0, method_gain_exponent=0.0)
 
 
 def random_model(seed: int = 0) -> CodecModel:
@@ -66,7 +71,7 @@ def gradient_and_metrics(model: CodecModel, training: TrainingConfig) -> tuple[C
 
 def test_the_encoder_is_not_told_how_many_digits_are_kept() -> None:
     """Told of full detail, its feature of digits is a constant, 1: the weights on it learn as the bias does."""
-    gradient, _ = gradient_and_metrics(random_model(), TrainingConfig())
+    gradient, _ = gradient_and_metrics(random_model(), FLAT)
     assert gradient.encoder is not None
     digits_row = gradient.encoder.project_in.kernel[...][-2]
     np.testing.assert_allclose(digits_row, gradient.encoder.project_in.bias[...], rtol=1e-3, atol=1e-7)
@@ -82,7 +87,7 @@ def test_the_error_of_the_prior_is_relative_to_the_energy_of_the_band() -> None:
     model = random_model()
     silent = jax.tree.map(jnp.zeros_like, model.prior)
     model = CodecModel(model.encoder, model.bottleneck, silent, model.decoder)
-    _, metrics = gradient_and_metrics(model, TrainingConfig())
+    _, metrics = gradient_and_metrics(model, FLAT)
     assert float(metrics["prior_squared_error"]) == pytest.approx(1.0, rel=1e-3)
 
 
@@ -99,3 +104,16 @@ def test_the_terms_add_up_by_their_weights() -> None:
     expected = metrics["bottleneck_loss"] + 0.7 * prior + 0.3 * of_method
     assert float(value) == pytest.approx(float(expected), rel=1e-5)
     assert float(value) == float(metrics["loss"])
+
+
+def test_a_term_that_is_switched_on_changes_nothing_that_another_draws() -> None:
+    """Operating points, details, noise and times are those of the loss without it."""
+    model = random_model()
+    _, without = gradient_and_metrics(model, FLAT)
+    spectral = FLAT.model_copy(update={"spectral_loss": SpectralLossConfig(windows=(64,))})
+    _, with_spectral = gradient_and_metrics(model, spectral)
+    assert set(with_spectral) - set(without) == {"spectral_loss"}
+    for name in set(without) - {"loss", "objective"}:
+        assert float(with_spectral[name]) == pytest.approx(float(without[name]), rel=1e-5), name
+    _, of_prior = gradient_and_metrics(model, FLAT.model_copy(update={"method_loss_weight": 0.0}))
+    assert float(of_prior["prior_squared_error"]) == pytest.approx(float(without["prior_squared_error"]), rel=1e-5)

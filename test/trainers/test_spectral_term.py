@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from meanflow_audio_codec.configs.experiment import TrainingConfig
+from meanflow_audio_codec.configs.experiment import SpectralLossConfig
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
 from meanflow_audio_codec.configs.networks import ConvNeXtConfig, VelocityNetConfig
-from meanflow_audio_codec.configs.tokens import ChannelStatisticsConfig, MDCTConfig
+from meanflow_audio_codec.configs.tokens import MDCTConfig
 from meanflow_audio_codec.models.build import build_method
 from meanflow_audio_codec.models.codec_model import LocalCondition
 from meanflow_audio_codec.models.velocity import VelocityNet
-from meanflow_audio_codec.preprocessing.normalization import build_normalizer
+from meanflow_audio_codec.preprocessing.channel_statistics import ChannelNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import build_tokenizer
 from meanflow_audio_codec.trainers.spectral_loss import repulsion_of_temperature
@@ -22,9 +22,7 @@ from meanflow_audio_codec.trainers.spectral_term import make_spectral_term
 SIGNAL = SignalSpec((2_048,), 16_000)
 TOKENIZER = build_tokenizer(MDCTConfig(hop_length=64), SIGNAL)
 CHANNELS = TOKENIZER.spec.channels
-NORMALIZER = build_normalizer(
-    ChannelStatisticsConfig(), TOKENIZER.spec, SIGNAL, {"mean": [0.0] * CHANNELS, "scale": [1.0] * CHANNELS}
-)
+NORMALIZER = ChannelNormalizer((0.0,) * CHANNELS, (1.0,) * CHANNELS)
 
 
 def loss(temperature: float, *, repulsion: float, seed: int = 0) -> float:
@@ -32,18 +30,13 @@ def loss(temperature: float, *, repulsion: float, seed: int = 0) -> float:
 
     The recording is noise as well.
     """
-    training = TrainingConfig(
-        spectral_loss_weight=1.0,
-        spectral_windows=(128, 256),
-        spectral_temperatures=(temperature, temperature),
-        spectral_repulsion=repulsion,
-    )
+    spectral = SpectralLossConfig(windows=(128, 256), temperatures=(temperature, temperature), repulsion=repulsion)
     config = VelocityNetConfig(
         architecture=ConvNeXtConfig(width=4, num_blocks=1, kernel_size=3), condition_width=4, num_time_frequencies=2
     )
     decoder = VelocityNet(config, TOKENIZER.spec, 2, use_guidance=True, rngs=nnx.Rngs(0))
     decoder = jax.tree.map(jnp.zeros_like, decoder)
-    term = make_spectral_term(TOKENIZER, NORMALIZER, build_method(ImprovedMeanFlowConfig()), training)
+    term = make_spectral_term(TOKENIZER, NORMALIZER, build_method(ImprovedMeanFlowConfig()), spectral)
     shape = (2, TOKENIZER.spec.num_tokens)
     tokens = jnp.asarray(np.random.default_rng(1).standard_normal((*shape, CHANNELS)), jnp.float32)
     condition = LocalCondition(jnp.zeros((*shape, 2)), None)

@@ -74,10 +74,9 @@ class CodeCoder:
                 codes[kept[:, column], column] = reader.read(int(kept[:, column].sum()), model)
         return codes
 
-    @property
-    def fewest_bits_per_frame(self) -> float:
-        """Ideal code length of the most probable codes."""
-        return sum((PRECISION - float(np.log2(table.max())) for table in self.frequencies), start=0.0)
+    def fewest_bits_per_frame(self, num_digits: int) -> float:
+        """Ideal code length of the first codes of a frame where each is its most probable one."""
+        return sum((PRECISION - float(np.log2(table.max())) for table in self.frequencies[:num_digits]), start=0.0)
 
     def bits(self, codes: Int[np.ndarray, "n q"]) -> Float[np.ndarray, "n q"]:
         """Ideal code length of every code."""

@@ -1,21 +1,18 @@
 """Codes and side information of a packet <-> bytes."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Int
 
 from meanflow_audio_codec.codec.container import BitstreamError
 from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.code_coder import CodeCoder, State
-from meanflow_audio_codec.codec.entropy_coding.frame_gain_coder import EnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.range_coder import RangeReader, RangeWriter, checked_reading
 
 
 class PacketCoder:
     """A packet's payload: one range-coded stream of the side information, then the codes, of consecutive frames."""
 
-    def __init__(self, codes: CodeCoder, envelope: EnvelopeCoder | BlockEnvelopeCoder | None = None) -> None:
+    def __init__(self, codes: CodeCoder, envelope: BlockEnvelopeCoder | None = None) -> None:
         """Put the coders of the parts together.
 
         Raises:
@@ -23,15 +20,17 @@ class PacketCoder:
         """
         self.codes = codes
         self.envelope = envelope
-        self._fewest_bits = 0.0 if envelope is None else envelope.fewest_bits_per_frame
-        if not isinstance(envelope, BlockEnvelopeCoder):
-            self._fewest_bits += codes.fewest_bits_per_frame
-        elif envelope.digits.size and not 0 <= envelope.digits.min() <= envelope.digits.max() <= len(codes.levels):
-            raise ValueError(f"{envelope.digits.max()} digits of {len(codes.levels)}: tables do not belong together")
+        fewest_digits, self._fewest_bits = len(codes.levels), 0.0
+        if envelope is not None:
+            digits = envelope.digits
+            if not 0 <= digits.min() <= digits.max() <= len(codes.levels):
+                raise ValueError(f"{digits.max()} digits of {len(codes.levels)}: tables do not belong together")
+            fewest_digits, self._fewest_bits = int(digits.min()), envelope.fewest_bits_per_frame
+        self._fewest_bits += codes.fewest_bits_per_frame(fewest_digits)
 
     def num_digits(self, side: Int[np.ndarray, "n s"]) -> Int[np.ndarray, " n"] | None:
         """Digits that each frame has; None for all."""
-        return self.envelope.num_digits(side) if isinstance(self.envelope, BlockEnvelopeCoder) else None
+        return None if self.envelope is None else self.envelope.num_digits(side)
 
     def fewest_bytes(self, num_frames: int) -> int:
         """A size that every payload of this many frames has: what keeps a short file from asking for long audio.
@@ -39,24 +38,6 @@ class PacketCoder:
         A payload is never shorter than its ideal code length; the margin is that of float rounding.
         """
         return int(0.999 * num_frames * self._fewest_bits / 8)
-
-    @classmethod
-    def fit(
-        cls,
-        sides: Sequence[Int[np.ndarray, "_ s"]],
-        codes: Sequence[Int[np.ndarray, "_ q"]],
-        *,
-        side_levels: tuple[int, ...],
-        code_levels: tuple[int, ...],
-        packet_frames: int = 50,
-    ) -> "PacketCoder":
-        """Tables fitted to the tokens of recordings, to be used in packets of about `packet_frames`.
-
-        Raises:
-            ValueError: a symbol lies outside its alphabet, or there is side information to fit but no frame.
-        """
-        envelope = EnvelopeCoder.fit(sides, max(side_levels), packet_frames) if side_levels else None
-        return cls(CodeCoder.fit(codes, code_levels), envelope)
 
     def encode(self, side: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]) -> bytes:
         """The payload; zero bytes if there are no frames.
@@ -100,7 +81,7 @@ class PacketCoder:
         """All tables as int32 arrays, for a safetensors file."""
         parts = {"codes": self.codes.state()}
         if self.envelope is not None:
-            parts[_part_of(self.envelope)] = self.envelope.state()
+            parts["block_envelope"] = self.envelope.state()
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
@@ -110,20 +91,14 @@ class PacketCoder:
         Raises:
             ValueError: an array is missing, or is no probability table.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {"codes": {}, "envelope": {}, "block_envelope": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"codes": {}, "block_envelope": {}}
         for key, array in state.items():
             part, _, name = key.partition(".")
             if part not in parts:
                 raise ValueError(f"unknown entropy table {key!r}")
             parts[part][name] = array
         try:
-            envelope = EnvelopeCoder.from_state(parts["envelope"]) if parts["envelope"] else None
-            if parts["block_envelope"]:
-                envelope = BlockEnvelopeCoder.from_state(parts["block_envelope"])
+            envelope = BlockEnvelopeCoder.from_state(parts["block_envelope"]) if parts["block_envelope"] else None
             return cls(CodeCoder.from_state(parts["codes"]), envelope)
         except KeyError as error:
             raise ValueError(f"the entropy tables lack {error}") from error
-
-
-def _part_of(envelope: EnvelopeCoder | BlockEnvelopeCoder) -> str:
-    return "block_envelope" if isinstance(envelope, BlockEnvelopeCoder) else "envelope"

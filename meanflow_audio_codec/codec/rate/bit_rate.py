@@ -22,18 +22,17 @@ class BitRate:
     def __init__(self, networks: WindowedNetworks, bitrate: float | None = None, channels: int = 1):
         self.bits_per_second: float | None = None
         self.point = 0
-        if networks.blocks is None:
+        points = networks.normalizer.bit_rates
+        if not points:
             if bitrate is not None:
                 raise InputError(f"the bit rate (--bitrate) of this model cannot be chosen: leave {bitrate} out")
             return
-        config = networks.blocks.config
         if bitrate is None:
-            self.bits_per_second = float(config.default_bits_per_second)
+            self.bits_per_second = float(networks.default_bits_per_second)
         else:
             if isinstance(bitrate, bool) or not isinstance(bitrate, int | float | np.number):
                 raise InputError(f"the bit rate must be a number of kbit/s, not {bitrate!r}")
             self.bits_per_second = 1000.0 * float(bitrate) / channels
-        points = tuple(point.bits_per_second for point in config.operating_points)
         lowest, highest = LOWEST_SHARE * points[0], points[-1]
         if not lowest <= self.bits_per_second <= highest:
             of_channels = f" of {channels} channels" if channels > 1 else ""

@@ -3,12 +3,10 @@
 import numpy as np
 from jaxtyping import Int
 
-from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.rate.bit_rate import BitRate
 from meanflow_audio_codec.codec.rate.rate_control import RateControl
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
-from meanflow_audio_codec.preprocessing.block_gain_shape import DETAIL
 
 # What a payload has beyond its ideal code length, on average.
 CLOSING_BITS = 4.0
@@ -18,24 +16,24 @@ class DetailChooser:
     """Decides the detail of the frames of one channel; a model of one bit rate keeps its tokens as they are."""
 
     def __init__(self, networks: WindowedNetworks, packet_coder: PacketCoder, rate: BitRate, frames_per_second: float):
-        self._blocks = networks.blocks
+        self._normalizer = networks.normalizer
         self._coder = packet_coder
         self._point = rate.point
         self._control = None if rate.bits_per_second is None else RateControl(rate.bits_per_second, frames_per_second)
-        self._side_of_symbols = networks.side_of_symbols
 
     def __call__(
         self, symbols: Int[np.ndarray, "n s"], codes: Int[np.ndarray, "n q"]
     ) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n q"]]:
         """The next packet's tokens with their detail chosen, and the middle code for every digit left out."""
         envelope = self._coder.envelope
-        if self._blocks is None or self._control is None or not isinstance(envelope, BlockEnvelopeCoder):
+        detail_column = self._normalizer.gain_columns.detail
+        if self._control is None or envelope is None or detail_column is None:
             return symbols, codes
-        share = self._control.share(np.asarray(self._blocks.loudness(self._side_of_symbols(symbols))))
+        side = self._normalizer.side_of_symbols(symbols)
+        share = self._control.share(np.asarray(self._normalizer.loudness(side)))
         digits = envelope.digits[self._point]
         # Few codes have details that keep equally many: one stands for all of these, so that its table is narrow.
         first_of = np.searchsorted(digits, digits)
-        detail_column = self._blocks.config.num_bands + DETAIL
         symbols = symbols.copy()
         symbols[share == 0.0, detail_column] = 0
         sounding = envelope.sounding(symbols)

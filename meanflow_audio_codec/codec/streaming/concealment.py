@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.preprocessing.gain_shape import GainColumns
+from meanflow_audio_codec.preprocessing.normalizer import GainColumns
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
-from meanflow_audio_codec.preprocessing.gain_shape import GainColumns
+from meanflow_audio_codec.preprocessing.normalizer import GainColumns
 
 
 class TokenHistory:

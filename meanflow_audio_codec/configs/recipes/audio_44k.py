@@ -9,7 +9,13 @@ Score of these on the test split: at 11.8 kbit/s LSD 1.33, mel 0.201, SI-SDR -3.
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.decoding import ServingConfig
+from meanflow_audio_codec.configs.experiment import (
+    ExperimentConfig,
+    OptimizerConfig,
+    SpectralLossConfig,
+    TrainingConfig,
+)
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
@@ -38,7 +44,6 @@ def config() -> ExperimentConfig:
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
             ),
-            default_bits_per_second=24_000,
         ),
         encoder=EncoderConfig(architecture=ConvNeXtConfig(width=192, num_blocks=4)),
         bottleneck=FSQConfig(levels=(5,) * 360),
@@ -49,10 +54,9 @@ def config() -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=5_000,
             batch_size=16,
-            spectral_loss_weight=2.0,
-            spectral_windows=(512, 1024, 2048),
-            spectral_repulsion=1.0,
-            spectral_bin_weight=0.5,
-            spectral_temperatures=(0.0, 1.0),
+            spectral_loss=SpectralLossConfig(
+                weight=2.0, windows=(512, 1024, 2048), repulsion=1.0, bin_weight=0.5, temperatures=(0.0, 1.0)
+            ),
         ),
+        serving=ServingConfig(default_bits_per_second=24_000),
     )

@@ -8,6 +8,7 @@ per second on two CPU cores, peak memory 2.2 GiB): model card and documentation/
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
+from meanflow_audio_codec.configs.decoding import DecodingConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig, TimeConfig
 from meanflow_audio_codec.configs.networks import (
@@ -43,9 +44,6 @@ def config() -> ExperimentConfig:
         normalization=BlockGainShapeConfig(
             num_bands=21,
             block_frames=4,
-            loss_gain_exponent=1.0,
-            energy_restoration=0.6,
-            uncertainty_exponent=1.0,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
@@ -57,9 +55,10 @@ def config() -> ExperimentConfig:
         decoder=VelocityNetConfig(architecture=PatchConvolutionConfig(), output="beyond-gaussian"),
         method=ImprovedMeanFlowConfig(
             # Wide times: one evaluation uses the velocity over all of [0, 1].
-            time=TimeConfig(mean=0.0, standard_deviation=1.6, equal_share=0.5),
+            time=TimeConfig(mean=0.0, standard_deviation=1.6, equal_share=0.75),
             default_temperature=0.8,
         ),
         optimizer=OptimizerConfig(learning_rate=1.5e-3, warmup_steps=100, final_learning_rate_share=0.02),
-        training=TrainingConfig(num_steps=20_000, batch_size=8, method_error="by-band"),
+        training=TrainingConfig(num_steps=20_000, batch_size=8, prior_gain_exponent=1.0, method_gain_exponent=0.0),
+        decoding=DecodingConfig(energy_restoration=0.6, uncertainty_exponent=1.0),
     )

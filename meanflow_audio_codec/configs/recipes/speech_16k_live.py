@@ -13,7 +13,12 @@ Score of these on the test split: at 5.9 kbit/s PESQ 2.23, ESTOI 0.827, mel 0.17
 """
 
 from meanflow_audio_codec.configs.data import AudioFolderConfig
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.experiment import (
+    ExperimentConfig,
+    OptimizerConfig,
+    SpectralLossConfig,
+    TrainingConfig,
+)
 from meanflow_audio_codec.configs.methods import ImprovedMeanFlowConfig
 from meanflow_audio_codec.configs.networks import (
     ConvNeXtConfig,
@@ -40,7 +45,6 @@ def config() -> ExperimentConfig:
         normalization=BlockGainShapeConfig(
             num_bands=18,
             block_frames=4,
-            loss_gain_exponent=1.0,
             operating_points=tuple(
                 OperatingPointConfig(bits_per_second=bits, envelope_step_db=step, num_digits=digits)
                 for bits, step, digits in points
@@ -55,9 +59,8 @@ def config() -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=3_000,
             batch_size=16,
-            spectral_loss_weight=2.0,
-            spectral_repulsion=1.0,
-            spectral_bin_weight=0.5,
-            spectral_temperatures=(0.0, 1.0),
+            prior_gain_exponent=1.0,
+            method_gain_exponent=1.0,
+            spectral_loss=SpectralLossConfig(weight=2.0, repulsion=1.0, bin_weight=0.5, temperatures=(0.0, 1.0)),
         ),
     )

@@ -97,7 +97,7 @@ class Adversarial:
         """The regression alone: the adversary judges signals, and joins in where these are known (`game`)."""
         del key  # nothing is random here; the argument is the contract of all methods
         loss = self.regression_loss(x, self.reconstruct(net, x, conditioning), weight)
-        return loss, {"objective": loss, "reconstruction_loss": loss}
+        return loss, {"unweighted_loss": loss, "reconstruction_loss": loss}
 
     def game(
         self,

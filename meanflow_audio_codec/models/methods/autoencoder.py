@@ -45,7 +45,7 @@ class Autoencoder:
         zeros, ones = jnp.zeros(batch_size), jnp.ones(batch_size)
         reconstruction = -net(jnp.zeros_like(x), zeros, ones, conditioning).mean
         loss = mean_square(x - reconstruction, weight).mean()
-        return loss, {"objective": loss, "reconstruction_loss": loss}
+        return loss, {"unweighted_loss": loss, "reconstruction_loss": loss}
 
     def velocity(self, net: VelocityFunction, z: Tokens, r: Time, t: Time, conditioning: Conditioning) -> Tokens:
         """u(z, r, t)."""

@@ -56,7 +56,7 @@ class Method(Protocol):
     ) -> tuple[Float[Array, ""], Metrics]:
         """The training loss, values weighted by `weight` (mean 1), and figures to log without adaptive weight.
 
-        The figure "objective" is the one that checkpoints are compared by.
+        The figure "unweighted_loss" is what checkpoints of this method are compared by.
         """
         ...
 

@@ -25,7 +25,7 @@ from meanflow_audio_codec.models.methods.times import sample_logit_normal
 
 @dataclass(frozen=True)
 class FlowMatching:
-    """Trains u(z, t, t) towards e - x; a step follows Euler's, the midpoint or Heun's rule."""
+    """Trains u(z, t, t) towards e - x; a step follows Euler's rule."""
 
     config: FlowMatchingConfig
 
@@ -45,8 +45,8 @@ class FlowMatching:
         return self.config.default_temperature
 
     def num_evaluations(self, num_steps: int, *, guided: bool) -> int:
-        """One per step for Euler's rule, else two; twice as many under guidance."""
-        return num_steps * (1 if self.config.solver == "euler" else 2) * (2 if guided else 1)
+        """One per step; twice as many under guidance."""
+        return num_steps * (2 if guided else 1)
 
     def loss(
         self, net: VelocityFunction, x: Tokens, conditioning: Conditioning, weight: LossWeight, key: PRNGKeyArray
@@ -61,26 +61,11 @@ class FlowMatching:
         prediction = boundary_velocity(net, interpolate(x, e, t), t, conditioning)
         error = mean_square(prediction - (e - x), weight)
         weighted = adaptive_weight(error, config.adaptive_weight_power, config.adaptive_weight_epsilon)
-        return weighted.mean(), {"objective": error.mean(), "velocity_loss": error.mean()}
+        return weighted.mean(), {"unweighted_loss": error.mean(), "velocity_loss": error.mean()}
 
     def velocity(self, net: VelocityFunction, z: Tokens, r: Time, t: Time, conditioning: Conditioning) -> Tokens:
-        """The velocity of the solver's step: v(z, t), v at the midpoint, or the mean of v at both ends."""
-
-        def v(z: Tokens, t: Time) -> Tokens:
-            return self._field(net, z, t, conditioning)
-
-        start = v(z, t)
-        match self.config.solver:
-            case "euler":
-                return start
-            case "midpoint":
-                middle = 0.5 * (r + t)
-                return v(z - expand(t - middle) * start, middle)
-            case "heun":
-                return 0.5 * (start + v(z - expand(t - r) * start, r))
-
-    def _field(self, net: VelocityFunction, z: Tokens, t: Time, conditioning: Conditioning) -> Tokens:
         """v(z, t), or under guidance of scale w: w v(z, t | label) + (1 - w) v(z, t)."""
+        del r  # Euler's rule asks at the start of a step alone
         if conditioning.guidance is None:
             return boundary_velocity(net, z, t, conditioning)
         scale = expand(conditioning.guidance)

@@ -33,7 +33,7 @@ from meanflow_audio_codec.models.methods.guidance import (
 from meanflow_audio_codec.models.methods.mean_velocity import (
     instantaneous_velocity,
     mean_velocity_and_correction,
-    objective,
+    unweighted_loss,
 )
 from meanflow_audio_codec.models.methods.times import num_equal, sample_times
 
@@ -103,7 +103,7 @@ class ImprovedMeanFlow:
         error = mean_square(u + correction - target, weight)
         weighted = adaptive_weight(error, config.adaptive_weight_power, config.adaptive_weight_epsilon)
         metrics = {
-            "objective": objective(error, front),
+            "unweighted_loss": unweighted_loss(error, front),
             "velocity_loss": error.mean(),
             "velocity_loss_at_equal_times": error[:front].sum() / max(front, 1),
         }

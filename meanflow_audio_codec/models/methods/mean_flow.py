@@ -23,7 +23,11 @@ from meanflow_audio_codec.models.methods.guidance import (
     is_guided,
     without_label,
 )
-from meanflow_audio_codec.models.methods.mean_velocity import boundary_velocity, mean_velocity_and_correction, objective
+from meanflow_audio_codec.models.methods.mean_velocity import (
+    boundary_velocity,
+    mean_velocity_and_correction,
+    unweighted_loss,
+)
 from meanflow_audio_codec.models.methods.times import num_equal, sample_times
 
 
@@ -80,7 +84,7 @@ class MeanFlow:
         error = mean_square(u - target, weight)
         weighted = adaptive_weight(error, config.adaptive_weight_power, config.adaptive_weight_epsilon)
         return weighted.mean(), {
-            "objective": objective(error, front),
+            "unweighted_loss": unweighted_loss(error, front),
             "mean_velocity_loss": error.mean(),
             "velocity_loss_at_equal_times": error[:front].sum() / max(front, 1),
         }

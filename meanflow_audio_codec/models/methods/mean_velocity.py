@@ -59,7 +59,7 @@ def mean_velocity_and_correction(
     return jnp.concatenate([at_equal_times.mean, u]), jax.lax.stop_gradient(correction), head
 
 
-def objective(error: Float[Array, " b"], front: int) -> Float[Array, ""]:
+def unweighted_loss(error: Float[Array, " b"], front: int) -> Float[Array, ""]:
     """What checkpoints of a mean flow are compared by: the mean error of the `front` examples with r = t.
 
     They are plain regression of a velocity. The error of the others is mostly that of (t - r) du/dt, which over long

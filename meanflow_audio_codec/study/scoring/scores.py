@@ -69,7 +69,7 @@ def setting_figures(cell: StudyCell, setting: Setting) -> dict[str, float | int 
     guided = setting.guidance_scale != 1.0
     return {
         "num_evaluations": build_method(method).num_evaluations(setting.num_steps, guided=guided),
-        "solver": method.solver if isinstance(method, FlowMatchingConfig) else "euler",
+        "solver": "euler",
         "temperature": setting.temperature,
         "guidance_scale": setting.guidance_scale,
     }

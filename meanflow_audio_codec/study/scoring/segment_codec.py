@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.code_coder import CodeCoder
-from meanflow_audio_codec.codec.entropy_coding.frame_gain_coder import EnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
-from meanflow_audio_codec.models.conditioning import Conditioning
-from meanflow_audio_codec.models.methods.sampling import sample
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.specs import SignalSpec
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer, build_tokenizer
 
@@ -29,26 +28,27 @@ BATCH_SEGMENTS = 250
 
 
 class EncodedSignals(NamedTuple):
-    """Side information and codes of every token of equally long signals."""
+    """Symbols of side information, and codes, of every token of equally long signals, in whole blocks of tokens."""
 
     side: Int[np.ndarray, "b n s"]
     codes: Int[np.ndarray, "b n q"]
 
 
-def fit_side_coder(pretrained: PretrainedModel, signals: Float[np.ndarray, "b *signal"]) -> EnvelopeCoder | None:
+def fit_side_coder(pretrained: PretrainedModel, signals: Float[np.ndarray, "b *signal"]) -> BlockEnvelopeCoder | None:
     """Tables for the side information, from training signals; None if the normalisation has no side information."""
-    levels = pretrained.normalizer.side_levels
-    if not levels:
+    normalizer = pretrained.normalizer
+    if not normalizer.symbol_levels:
         return None
     tokenizer = _tokenizer_of(pretrained, signals.shape[1:])
-    _, side = _normalized(tokenizer, pretrained.normalizer, jnp.asarray(signals))
-    return EnvelopeCoder.fit(list(np.asarray(side)), max(levels), packet_frames=side.shape[1])
+    *_, symbols = _normalized(tokenizer, normalizer, jnp.asarray(signals))
+    packets = list(np.asarray(symbols))
+    return BlockEnvelopeCoder.fit([packets], normalizer.symbol_levels, normalizer.block_frames, normalizer.digits)
 
 
 class SegmentCodec:
     """Encoder and decoder of a model over whole signals, cut into segments of tokens."""
 
-    def __init__(self, pretrained: PretrainedModel, side_coder: EnvelopeCoder | None):
+    def __init__(self, pretrained: PretrainedModel, side_coder: BlockEnvelopeCoder | None):
         """Prepare a model.
 
         Raises:
@@ -68,15 +68,14 @@ class SegmentCodec:
         return sum(log2(size) for size in self._levels)
 
     def encode(self, signals: Float[np.ndarray, "b *signal"]) -> EncodedSignals:
-        """Side information and codes of equally long signals."""
+        """Symbols and codes of equally long signals."""
         normalizer = self._pretrained.normalizer
         tokenizer = _tokenizer_of(self._pretrained, signals.shape[1:])
-        x, side = _normalized(tokenizer, normalizer, jnp.asarray(signals))
-        x, side = np.asarray(x), np.asarray(side)
+        x, side, symbols = map(np.asarray, _normalized(tokenizer, normalizer, jnp.asarray(signals)))
         features = np.asarray(normalizer.features(jnp.asarray(self._segments(side))))
         inputs = zip(_batches(self._segments(x)), _batches(features), strict=True)
         codes = _joined([_codes(self._pretrained.model, *batch) for batch in inputs], len(features))
-        return EncodedSignals(side, self._whole(codes, x.shape[:2]))
+        return EncodedSignals(symbols, self._whole(codes, x.shape[:2]))
 
     def decode(
         self,
@@ -91,15 +90,15 @@ class SegmentCodec:
         normalizer = self._pretrained.normalizer
         # What the last segment lacks are silent tokens in the middle of every alphabet.
         codes = self._segments(encoded.codes, np.asarray(self._levels, np.int32) // 2)
-        features = np.asarray(normalizer.features(jnp.asarray(self._segments(encoded.side))))
+        side = self._segments(np.stack([normalizer.side_of_symbols(symbols) for symbols in encoded.side]))
         keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(-(-len(codes) // BATCH_SEGMENTS)))
         parts = [
             self._decode(self._pretrained.model, *batch, key, np.float32(temperature), num_steps=num_steps)
-            for *batch, key in zip(_batches(codes), _batches(features), keys, strict=True)
+            for *batch, key in zip(_batches(codes), _batches(side), keys, strict=True)
         ]
         tokens = self._whole(_joined(parts, len(codes)), encoded.codes.shape[:2])
         tokenizer = _tokenizer_of(self._pretrained, signal_shape)
-        return np.asarray(_restored(tokenizer, normalizer, jnp.asarray(tokens), jnp.asarray(encoded.side)))
+        return np.asarray(_signals(tokenizer, jnp.asarray(tokens[:, : tokenizer.spec.num_tokens])))
 
     def to_bytes(self, encoded: EncodedSignals) -> list[bytes]:
         """The payload of each signal."""
@@ -118,19 +117,17 @@ class SegmentCodec:
         self,
         model: CodecModel,
         codes: Int[Array, "b n q"],
-        side: Float[Array, "b n s"],
+        side: Int[Array, "b n s"],
         key: Key[Array, ""],
         temperature: Float[Array, ""],
         *,
         num_steps: int,
     ) -> Float[Array, "b n c"]:
-        condition = model.condition_of_codes(codes, side)
         noise = jax.random.normal(key, (*codes.shape[:2], self._spec.channels))
-        conditioning = Conditioning(local=condition.features)
-        tokens = sample(
-            self._pretrained.method, model.decoder, noise, conditioning, num_steps=num_steps, temperature=temperature
+        method, normalizer = self._pretrained.method, self._pretrained.normalizer
+        return decode_coefficients(
+            method, normalizer, model, side, codes, noise, num_steps=num_steps, temperature=temperature
         )
-        return tokens if condition.prediction is None else condition.prediction.restore(tokens)
 
     def _segments(self, values: np.ndarray, fill: np.ndarray | float = 0) -> np.ndarray:
         """(b, n, ...) to (segments, tokens of a segment, ...), the last one of each signal filled up."""
@@ -155,15 +152,16 @@ class SegmentCodec:
 @partial(jax.jit, static_argnums=(0, 1))
 def _normalized(
     tokenizer: Tokenizer, normalizer: TokenNormalizer, signals: Float[Array, "b *signal"]
-) -> tuple[Float[Array, "b n c"], Int[Array, "b n s"]]:
-    return normalizer.normalize(tokenizer.tokenize(signals))
+) -> tuple[Float[Array, "b n c"], Int[Array, "b n s"], Int[Array, "b n s"]]:
+    """Normalised tokens, side information and symbols, filled up with silence to whole blocks."""
+    tokens = tokenizer.tokenize(signals)
+    tokens = jnp.pad(tokens, ((0, 0), (0, -tokens.shape[1] % normalizer.block_frames), (0, 0)))
+    return normalizer.normalize_at(tokens, 0)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _restored(
-    tokenizer: Tokenizer, normalizer: TokenNormalizer, tokens: Float[Array, "b n c"], side: Int[Array, "b n s"]
-) -> Float[Array, "b *signal"]:
-    return tokenizer.detokenize(normalizer.denormalize(tokens, side))
+@partial(jax.jit, static_argnums=0)
+def _signals(tokenizer: Tokenizer, tokens: Float[Array, "b n c"]) -> Float[Array, "b *signal"]:
+    return tokenizer.detokenize(tokens)
 
 
 @jax.jit

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from fixtures.tiny_models import HOP, RATE, sound, tiny_codec
+from fixtures.tiny_models import HOP, RATE, bass_alone, sound, tiny_codec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,7 +156,7 @@ def test_joints_do_not_click(codec, packets):
     bass = []
     for packet in packets:
         side, codes = coder.decode(packet.payload, packet.num_frames)
-        side[:, 1:] = 0
+        side = bass_alone(codec._networks, side)
         bass.append(packet._replace(payload=coder.encode(side, codes)))
     for stream in (bass, [packet if packet.index not in (5, 9) else None for packet in bass]):
         curvature = np.abs(np.diff(decode(codec, stream, temperature=0.0), n=2))

@@ -11,13 +11,19 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from meanflow_audio_codec.codec.codec import Codec
-from meanflow_audio_codec.configs.experiment import ExperimentConfig, OptimizerConfig, TrainingConfig
+from meanflow_audio_codec.configs.experiment import (
+    ExperimentConfig,
+    OptimizerConfig,
+    SpectralLossConfig,
+    TrainingConfig,
+)
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import DEFAULT_METRICS
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, load_pretrained
@@ -32,35 +38,42 @@ from meanflow_audio_codec.trainers.step import make_loss, make_train_step
 DECODINGS = ((1, 0.0), (1, 0.5), (1, 1.0), (4, 1.0))
 WARMUP_STEPS = 50
 
-SPECTRAL: dict[str, object] = {
-    "spectral_loss_weight": 2.0,
-    "spectral_temperatures": (0.0, 1.0),
-    "spectral_bin_weight": 0.5,
-}
-LOSSES: dict[str, dict[str, object]] = {
-    "flow": {"spectral_loss_weight": 0.0},
-    "spectral loss": SPECTRAL | {"method_loss_weight": 0.0},
-    "energy distance": SPECTRAL | {"method_loss_weight": 0.0, "spectral_repulsion": 1.0},
-    "flow + spectral loss": SPECTRAL,
-    "flow + energy distance": SPECTRAL | {"spectral_repulsion": 1.0},
+MEL = SpectralLossConfig(weight=2.0, temperatures=(0.0, 1.0), bin_weight=0.5)
+ENERGY_DISTANCE = MEL.model_copy(update={"repulsion": 1.0})
+
+
+class Losses(NamedTuple):
+    """What trains a decoder: weight of the flow, and the spectral loss."""
+
+    method_loss_weight: float
+    spectral_loss: SpectralLossConfig | None
+
+
+LOSSES = {
+    "flow": Losses(1.0, None),
+    "spectral loss": Losses(0.0, MEL),
+    "energy distance": Losses(0.0, ENERGY_DISTANCE),
+    "flow + spectral loss": Losses(1.0, MEL),
+    "flow + energy distance": Losses(1.0, ENERGY_DISTANCE),
 }
 
 
-def experiment_config(
-    base: ExperimentConfig, losses: dict[str, object], num_steps: int, batch_size: int
-) -> ExperimentConfig:
-    """A model's configuration, with its decoder alone trained, by these losses."""
+def experiment_config(base: ExperimentConfig, losses: Losses, num_steps: int, batch_size: int) -> ExperimentConfig:
+    """A model's configuration, with its decoder alone trained, by these losses; windows are the model's own."""
+    spectral, own = losses.spectral_loss, base.training.spectral_loss
+    if spectral is not None and own is not None:
+        spectral = spectral.model_copy(update={"windows": own.windows})
     training = base.training.model_dump() | {
         "frozen_networks": ("encoder", "prior"),
         "num_steps": num_steps,
         "batch_size": batch_size,
         "ema_decay": 0.99,
-        "method_loss_weight": 1.0,
-        "spectral_repulsion": 0.0,
+        "method_loss_weight": losses.method_loss_weight,
+        "spectral_loss": spectral,
     }
     parts = {
         "optimizer": OptimizerConfig(warmup_steps=WARMUP_STEPS),
-        "training": TrainingConfig.model_validate(training | losses),
+        "training": TrainingConfig.model_validate(training),
     }
     return ExperimentConfig.model_validate(dict(base) | parts)
 

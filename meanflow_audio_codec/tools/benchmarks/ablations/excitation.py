@@ -21,7 +21,6 @@ from meanflow_audio_codec.datasets.build import build_dataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, load_pretrained
 from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures, bins_of_hertz
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 
 PATCH_BINS = 16
 # Frames whose loudest band lies below this many units of 0.25 dB above the floor count as quiet.
@@ -56,24 +55,18 @@ def shares(
     """
     normalizer, transform, model = pretrained.normalizer, pretrained.config.tokenizer, pretrained.model
     rate = pretrained.signal.sample_rate
-    if (
-        not isinstance(normalizer, BlockGainShapeNormalizer)
-        or not isinstance(transform, MDCTConfig)
-        or model.prior is None
-        or rate is None
-    ):
+    if not normalizer.bit_rates or not isinstance(transform, MDCTConfig) or model.prior is None or rate is None:
         raise InputError(f"model {pretrained.name}: needs MDCT frames, several bit rates and a prior")
     range_hz = PatchConvolutionConfig().excitation_range_hz
     features = HarmonicFeatures(transform, *(bins_of_hertz(hertz, transform, rate) for hertz in range_hz))
     tokens = pretrained.tokenizer.tokenize(jnp.asarray(signal))
-    _, side = normalizer.at_point(tokens, jnp.full(tokens.shape[:2], point))
-    x = normalizer.divide(tokens, side)
-    kept = normalizer.num_digits(side)
+    x, side, _ = normalizer.normalize_at(tokens, point)
+    kept = normalizer.num_kept(side)
     latent = model.encode(x, normalizer.features(side), kept).latent
     prediction = model.prior(jnp.concatenate([latent, normalizer.features(side)], axis=-1))
     of_bins = np.asarray(features(prediction.mean, prediction.log_scale), np.float64)
     error = np.asarray(x - prediction.mean, np.float64)
-    counted = (np.asarray(side)[..., : normalizer.config.num_bands].max(-1) > QUIET_GAIN).astype(np.float64)
+    counted = (np.asarray(side)[..., : normalizer.gain_columns.count].max(-1) > QUIET_GAIN).astype(np.float64)
     noise = np.random.default_rng(0).standard_normal((2, *error.shape))
     known = np.asarray(
         1.0 - (error**2 * counted[..., None]).sum((0, 1)) / (np.asarray(x) ** 2 * counted[..., None]).sum((0, 1))
@@ -98,8 +91,7 @@ def main() -> None:
     data = build_dataset(
         pretrained.config.dataset, "valid", data_directory=arguments.data_dir, batch_size=arguments.crops, seed=0
     )
-    points = getattr(pretrained.config.normalization, "operating_points", ())
-    rates = [point.bits_per_second / 1000.0 for point in points]
+    rates = [bits_per_second / 1000.0 for bits_per_second in pretrained.normalizer.bit_rates]
     if arguments.bitrate not in rates:
         raise InputError(f"--bitrate must be that of an operating point, {rates}, not {arguments.bitrate:g}")
     with jax.default_matmul_precision("float32"):

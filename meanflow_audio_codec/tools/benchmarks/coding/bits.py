@@ -14,17 +14,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from meanflow_audio_codec.codec.codec import Codec
-from meanflow_audio_codec.codec.entropy_coding.block_gain_coder import BlockEnvelopeCoder
 from meanflow_audio_codec.codec.entropy_coding.tables import ideal_bits, integer_frequencies
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.data_directory import find_data_directory
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.preprocessing.gain_shape import GainShapeNormalizer
+from meanflow_audio_codec.preprocessing.bands import band_edges
 from meanflow_audio_codec.preprocessing.mdct import mdct
 
 # Of the scheme that the project began with: a step per band and frame, tables of differences in time, fixed codes.
-BASELINE_STEP_DB = 4.0
+BASELINE_STEP_DB, BASELINE_BANDS = 4.0, 21
+# From the rounding noise of 16-bit audio to louder than a full-scale tone.
+BASELINE_RANGE_DB = (-96.3, 30.1)
 BASELINE_DIGITS = 30
 SILENT_SECONDS = 10
 
@@ -39,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     codec = Codec.from_pretrained(arguments.model)
     coder = codec.packet_coder
-    if not isinstance(coder.envelope, BlockEnvelopeCoder):
+    if coder.envelope is None or not codec._pretrained.normalizer.bit_rates:
         raise InputError(f"model {codec.name} has one bit rate: nothing to compare")
     folder = find_data_directory(arguments.data_dir) / "speech"
     clips = _clips(codec, folder, arguments.split)
@@ -87,15 +88,21 @@ def order_0_envelope(
     clips: Iterable[Float[np.ndarray, " samples"]],
 ) -> float:
     """Bits of the gain indices of clips under one table per band of differences in time, fitted on other clips."""
-    normalizer = GainShapeNormalizer(codec.num_bins, codec.sample_rate, step_db=BASELINE_STEP_DB)
-    levels = normalizer.side_levels[0]
-    counts = np.zeros((2, normalizer.num_bands, 2 * levels - 1), np.int64)
-    bands = np.arange(normalizer.num_bands)
+    edges = band_edges(codec.num_bins, codec.sample_rate, BASELINE_BANDS)
+    lowest, highest = BASELINE_RANGE_DB
+    levels = int((highest - lowest) / BASELINE_STEP_DB) + 1
+    counts = np.zeros((2, BASELINE_BANDS, 2 * levels - 1), np.int64)
+    bands = np.arange(BASELINE_BANDS)
+
+    def gains(coefficients: Float[np.ndarray, "n bins"]) -> Int[np.ndarray, "n s"]:
+        energy = np.add.reduceat(coefficients**2, edges[:-1], axis=-1) / np.diff(edges)
+        decibels = 10.0 * np.log10(np.maximum(energy, 10.0 ** (lowest / 10.0)))
+        return np.clip(np.rint((decibels - lowest) / BASELINE_STEP_DB), 0, levels - 1).astype(np.int32)
 
     def differences(samples: Float[np.ndarray, " samples"]) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n s"]]:
         padded = np.pad(samples, (0, -len(samples) % (codec.sample_rate * 4)))
         coefficients = mdct(jnp.asarray(padded), codec.hop_length)
-        side = np.asarray(normalizer.normalize(coefficients)[1])[: codec.num_frames(len(samples), codec.sample_rate)]
+        side = gains(np.asarray(coefficients))[: codec.num_frames(len(samples), codec.sample_rate)]
         change = np.diff(side, axis=0, prepend=0) + levels - 1
         first = (np.arange(len(side)) % FRAMES_PER_PACKET == 0)[:, None] & np.ones_like(side, bool)
         change[first] = side[first] + levels - 1

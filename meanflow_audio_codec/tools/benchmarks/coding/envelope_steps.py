@@ -21,15 +21,16 @@ from meanflow_audio_codec.codec.rate.bit_rate import BitRate
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.configs.data import AudioFolderConfig
 from meanflow_audio_codec.configs.serialization import from_dict
+from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
 from meanflow_audio_codec.datasets.audio.audio_sources import parse_conditions
 from meanflow_audio_codec.datasets.build import Split, build_dataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import DEFAULT_METRICS, ClipPair, check_metrics, score_clips
 from meanflow_audio_codec.inference.pretrained import PretrainedModel, load_pretrained
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
+from meanflow_audio_codec.preprocessing.normalization import build_normalizer
 from meanflow_audio_codec.tools.benchmarks.ablations.draws import chosen_clips, mean_score
-from meanflow_audio_codec.trainers.export import fit_block_coder
+from meanflow_audio_codec.trainers.export import fit_packet_coder
 
 Signal = Float[np.ndarray, " _"]
 
@@ -50,14 +51,20 @@ def with_step(
     Raises:
         InputError: the model has one bit rate only, or the step is out of range.
     """
-    normalizer = pretrained.normalizer
-    if not isinstance(normalizer, BlockGainShapeNormalizer):
+    if not pretrained.normalizer.bit_rates:
         raise InputError(f"model {pretrained.name}: has one bit rate only, so there is nothing to divide")
     values = pretrained.config.model_dump(mode="json")
     values["normalization"]["operating_points"][point]["envelope_step_db"] = step_db
     experiment = from_dict(values, f"--steps {step_db:g}")
-    changed = replace(pretrained, config=experiment, normalizer=replace(normalizer, config=experiment.normalization))
-    return replace(changed, entropy=fit_block_coder(WindowedNetworks(changed), table_clips).state())
+    normalizer = build_normalizer(
+        experiment.normalization,
+        experiment.decoding,
+        pretrained.tokenizer.spec,
+        pretrained.signal,
+        pretrained.normalizer.state(),
+    )
+    changed = replace(pretrained, config=experiment, normalizer=normalizer)
+    return replace(changed, entropy=fit_packet_coder(WindowedNetworks(changed), table_clips).state())
 
 
 def step_row(
@@ -74,9 +81,9 @@ def step_row(
     scored = score_clips(pairs, metrics)
     seconds = sum(len(clip) for clip in clips) / sample_rate
     means = {name: mean_score(scored, name) for name in metrics}
-    networks = WindowedNetworks(pretrained)
-    assert networks.blocks is not None
-    step = networks.blocks.config.operating_points[BitRate(networks, bitrate).point].envelope_step_db
+    assert isinstance(pretrained.config.normalization, BlockGainShapeConfig)
+    point = BitRate(WindowedNetworks(pretrained), bitrate).point
+    step = pretrained.config.normalization.operating_points[point].envelope_step_db
     return Row(step, bits / seconds / 1000.0, means)
 
 

@@ -35,7 +35,6 @@ from meanflow_audio_codec.configs.tokens import BlockGainShapeConfig, OperatingP
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.methods.base import Metrics
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 from meanflow_audio_codec.tools.benchmarks.coding.code_usage import CodeUsage, code_usage
 from meanflow_audio_codec.trainers.experiment import Experiment, build_experiment
 from meanflow_audio_codec.trainers.optimizer import make_optimizer
@@ -168,21 +167,22 @@ def coding(experiment: Experiment) -> Coded:
     Raises:
         ValueError: the experiment has one bit rate only, or no prior.
     """
-    blocks = experiment.normalizer
-    if not isinstance(blocks, BlockGainShapeNormalizer):
+    normalizer = experiment.normalizer
+    if not normalizer.bit_rates:
         raise ValueError("shares of the codes need operating points")
 
     def coded(
         model: CodecModel, signal: Float[Array, "b samples"], point: Int[Array, ""]
     ) -> tuple[Float[Array, ""], Int[Array, "b n q"]]:
         tokens = experiment.tokenizer.tokenize(signal)
-        _, side = blocks.at_point(tokens, jnp.broadcast_to(point, tokens.shape[:2]))
-        x, features = blocks.divide(tokens, side), blocks.features(side)
-        encoded = model.encode(x, features, blocks.num_digits(side))
+        x, side, _ = normalizer.normalize_at(tokens, point)
+        features = normalizer.features(side)
+        encoded = model.encode(x, features, normalizer.num_kept(side))
         prediction = model.condition(encoded.latent, features).prediction
         if prediction is None:
             raise ValueError("the error is that of a prior")
-        return prediction.squared_error(x, blocks.loss_weight(side) * blocks.relative_weight(x)), encoded.codes
+        weight = normalizer.loss_weight(side, experiment.config.training.prior_gain_exponent)
+        return prediction.squared_error(x, weight * normalizer.relative_weight(x)), encoded.codes
 
     return coded
 
