@@ -11,6 +11,7 @@ from meanflow_audio_codec.processes.stop_signals import StoppedError, end_quietl
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
+    "compare": "recordings in several versions on one page to listen to",
     "encode": "audio files to .mfc files",
     "decode": ".mfc files to audio files",
     "verify": "check that .mfc files are whole and decode",
