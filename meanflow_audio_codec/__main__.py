@@ -18,6 +18,7 @@ COMMANDS = {
     "info": "what a .mfc file holds, or which models there are",
     "train": "train or resume an experiment",
     "evaluate": "score a codec on recordings, beside Opus if wanted",
+    "listen": "blind listening tests: build their pages, score their answers",
     "sample": "draw from a generative model",
     "study": "run, list or report the cells of the study",
     "data": "list, download or pack data sets",
