@@ -11,12 +11,14 @@ from meanflow_audio_codec.processes.stop_signals import StoppedError, end_quietl
 
 COMMANDS = {
     "demo": "encode and decode an example or your files; write sounds, bytes, picture and table",
+    "compare": "recordings in several versions on one page to listen to",
     "encode": "audio files to .mfc files",
     "decode": ".mfc files to audio files",
     "verify": "check that .mfc files are whole and decode",
     "info": "what a .mfc file holds, or which models there are",
     "train": "train or resume an experiment",
     "evaluate": "score a codec on recordings, beside Opus if wanted",
+    "listen": "blind listening tests: build their pages, score their answers",
     "sample": "draw from a generative model",
     "study": "run, list or report the cells of the study",
     "data": "list, download or pack data sets",

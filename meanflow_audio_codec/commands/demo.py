@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     pretrained = load_pretrained(arguments.model)
     codec = Codec(pretrained)
     marks = metric_marks(pretrained.name, pretrained.config, pretrained.chosen_by)
-    reports = [_run_one(codec, name, *recordings[name], metrics, arguments) for name in recordings]
+    reports = [_run_one(codec, name, *recordings[name], metrics, marks, arguments) for name in recordings]
     if arguments.json:
         print(json.dumps(reports))
     else:
@@ -89,6 +89,7 @@ def _outputs(folder: Path, name: str) -> dict[str, Path]:
         "temperature 0": folder / f"{name}.temperature0.wav",
         "spectrograms": folder / f"{name}.spectrograms.png",
         "scores": folder / f"{name}.scores.json",
+        "page to listen with": folder / f"{name}.html",
     }
 
 
@@ -105,11 +106,13 @@ def _run_one(
     audio: "np.ndarray",
     sample_rate: int,
     metrics: tuple[str, ...],
+    marks: "MetricMarks",
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     from meanflow_audio_codec.datasets.audio_files import write_audio
     from meanflow_audio_codec.evaluators.clip_scores import METRICS, ClipPair, score_clip
     from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
+    from meanflow_audio_codec.listening.comparison.demo_page import demo_page
 
     outputs = _outputs(arguments.output_dir, name)
     temperature = codec.default_temperature if arguments.temperature is None else arguments.temperature
@@ -158,6 +161,16 @@ def _run_one(
         scores = score_clip(ClipPair(name, audio.mean(axis=0), sound.mean(axis=0), sample_rate), chosen)
         report["scores"][title] = scores.scores
         report["not_installed"] = list(scores.missing)
+    page = demo_page(
+        name,
+        sample_rate,
+        {"original": audio} | titles,
+        report["scores"],
+        model=codec.name,
+        bits_per_second=report["payload_bits_per_second"],
+        marks=marks,
+    )
+    write_bytes(outputs["page to listen with"], page)
     write_bytes(outputs["scores"], (json.dumps(report, indent=2) + "\n").encode())
     return report
 

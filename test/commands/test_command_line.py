@@ -83,10 +83,11 @@ def test_the_demo_writes_everything_it_says(folder, capsys):
     (report,) = json.loads(capsys.readouterr().out)
     files = {str(path) for path in Path("new/out").iterdir()}
     assert files == set(report["files"].values())
-    assert len(files) == 6
+    assert len(files) == 7
     for sound_file in ("original", "decoded", "temperature 0"):
         assert soundfile.info(report["files"][sound_file]).frames == RATE
     assert Path(report["files"]["spectrograms"]).read_bytes().startswith(b"\x89PNG")
+    assert Path(report["files"]["page to listen with"]).read_text().count("data:audio/flac;base64,") == 3
     assert json.loads(Path(report["files"]["scores"]).read_text()) == report
     assert Path(report["files"]["bytes"]).read_bytes() == Path("good.mfc").read_bytes()
     assert report["payload_bits_per_second"] == tiny_codec().bits(Path("good.mfc").read_bytes())

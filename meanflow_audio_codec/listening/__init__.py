@@ -1,0 +1,1 @@
+"""Pages to listen with: versions of a recording side by side, and blind tests with their scores."""

@@ -1,0 +1,1 @@
+"""Pages of blind tests: what is heard in them and in which orders."""

@@ -1,0 +1,1 @@
+"""What listeners answered: reading it, scores with intervals, tables and figures."""
