@@ -134,13 +134,9 @@ def score_clip(pair: ClipPair, metrics: tuple[str, ...] = DEFAULT_METRICS) -> Cl
     return ClipScores(name, len(reference) / sample_rate, scores, reasons, tuple(missing), bool(transcript))
 
 
-def without_scores(
-    name: str, reason: str, metrics: tuple[str, ...], *, seconds: float = 0.0, has_transcript: bool = False
-) -> ClipScores:
+def without_scores(name: str, reason: str, metrics: tuple[str, ...], *, seconds: float) -> ClipScores:
     """A clip that could not be decoded, or not be read: no metric has a value, for this reason."""
-    return ClipScores(
-        name, seconds, dict.fromkeys(metrics), dict.fromkeys(metrics, reason), has_transcript=has_transcript
-    )
+    return ClipScores(name, seconds, dict.fromkeys(metrics), dict.fromkeys(metrics, reason))
 
 
 def reason_of(error: Exception) -> str:
@@ -195,7 +191,9 @@ def scores_as_they_come(
     with closing(in_processes(_scorer, asked, jobs)) as answers:
         for _, (pair, chosen, index), answer in answers:
             if isinstance(answer, ProcessEndedError):
-                yield index, without_scores(pair.name, f"{answer} while it computed the metrics", chosen)
+                seconds = len(pair.reference) / pair.sample_rate
+                reason = f"{answer} while it computed the metrics"
+                yield index, without_scores(pair.name, reason, chosen, seconds=seconds)
             else:
                 yield index, answer
 

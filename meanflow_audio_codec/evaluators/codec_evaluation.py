@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
-from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.clip_scores import (
     METRICS,
     ClipPair,
@@ -72,14 +71,16 @@ class Scoring:
             for index, clip in enumerate(clips):
                 if index in rows:
                     continue
-                try:
-                    if clip.problem:
-                        raise InputError(clip.problem)
-                    coded = code(clip)
-                except Exception as error:  # one clip must not cost the scores of the others
+                problem, coded = clip.problem, None
+                if not problem:
+                    try:
+                        coded = code(clip)
+                    except Exception as error:  # one clip must not cost the scores of the others
+                        problem = f"not coded: {reason_of(error)}"
+                if coded is None:
                     of_clip = metrics_of_clip(index, chosen, self.slow_every)
                     seconds = len(clip.samples) / sample_rate
-                    rows[index] = without_scores(clip.name, f"not coded: {reason_of(error)}", of_clip, seconds=seconds)
+                    rows[index] = without_scores(clip.name, problem, of_clip, seconds=seconds)
                 else:
                     bits[index] = coded.payload_bits
                     yield index, ClipPair(clip.name, clip.samples, coded.samples, sample_rate, clip.transcript)

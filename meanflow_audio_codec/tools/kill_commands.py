@@ -8,8 +8,7 @@ it is started anew and gets SIGKILL, SIGTERM or SIGINT at a random moment; after
 - files under their final names are those of the undisturbed run; after SIGTERM and SIGINT no temporary ones are left,
 - the same command, started once more, finishes the work to the same bytes.
 
-Whatever is not so is printed, and makes the exit code 1. Needs Linux, where processes are found below /proc; the study
-needs the digits below MEANFLOW_DATA_DIR, or in the cache.
+Whatever is not so is printed, and makes the exit code 1. Needs Linux, where processes are found below /proc.
 """
 
 import argparse

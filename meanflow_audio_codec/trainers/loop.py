@@ -29,6 +29,7 @@ from meanflow_audio_codec.trainers.progress import training_progress
 from meanflow_audio_codec.trainers.run_files.run_directory import (
     check_run_directory,
     disk_problems_told,
+    only_one_process,
     write_description,
 )
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
@@ -74,6 +75,8 @@ def train(
     for data in (experiment.training_data, experiment.validation_data):
         data.batch(0)  # what is wrong with the data is told before anything is written
     with disk_problems_told(run_directory):
+        run_directory.mkdir(parents=True, exist_ok=True)
+    with only_one_process(run_directory), disk_problems_told(run_directory):
         return _train(experiment, run_directory, initial_weights, when_stopped)
 
 

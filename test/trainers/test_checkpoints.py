@@ -21,6 +21,7 @@ from meanflow_audio_codec.trainers.run_files.run_directory import (
     check_run_directory,
     complete_folder,
     disk_problems_told,
+    only_one_process,
 )
 from meanflow_audio_codec.trainers.state import TrainState, initial_state
 
@@ -205,6 +206,16 @@ def test_a_run_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / "file" / "a" / "b"):
         with pytest.raises(InputError, match=r"is a file, so .* cannot be a folder; choose another --run-dir"):
             check_run_directory(tiny(), folder)
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    def enter() -> None:
+        with only_one_process(tmp_path):
+            pass
+
+    with only_one_process(tmp_path), pytest.raises(InputError, match="another process trains in it"):
+        enter()
+    enter()
 
 
 def test_a_run_folder_with_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:

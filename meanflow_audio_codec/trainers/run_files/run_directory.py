@@ -1,5 +1,6 @@
 """The folder of a training run: that it is this run's, what is written there first, and disks that fill up."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -50,18 +51,37 @@ def _without_remains(directory: Path) -> Iterator[Path]:
 
 
 def write_description(directory: Path, config: ExperimentConfig, normalizer_state: dict[str, list[float]]) -> None:
-    """Write what a new run is, which stays as it is from then on.
+    """Write into its folder what a new run is, which stays as it is from then on.
 
     Raises:
         OSError: it cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     remove_unfinished(directory)
     for name, text in (("config.json", to_json(config)), ("normalizer.json", json.dumps(normalizer_state))):
         if not (directory / name).exists():
             with complete_file(directory / name) as file:
                 file.write(text.encode())
     sync_folder(directory)
+
+
+@contextmanager
+def only_one_process(directory: Path) -> Iterator[None]:
+    """In the block no other process trains in a directory; however this one ends, the next may.
+
+    Raises:
+        RunDirectoryError: another one does.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunDirectoryError(
+                f"{directory}: another process trains in it; wait for its end, or choose another --run-dir"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
