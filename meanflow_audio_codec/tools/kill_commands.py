@@ -60,7 +60,9 @@ def main() -> None:
         faults = [
             fault
             for trial in trials
-            for fault in kill_at_random(trial, Path(folder), arguments.moments, random.Random(arguments.seed))
+            for fault in kill_at_random(
+                trial, Path(folder), arguments.moments, random.Random(arguments.seed), warm_up=True
+            )
         ]
     sys.exit(1 if faults else 0)
 
@@ -110,11 +112,17 @@ def prepare(folder: Path, model: str, seconds: float, names: list[str]) -> list[
     return [trials[name] for name in names]
 
 
-def kill_at_random(trial: Trial, folder: Path, moments: int, random_numbers: random.Random) -> list[str]:
-    """What went wrong, if anything did; each run is told in a line of JSON."""
-    reference, _ = _run(trial, folder / f"{trial.name}-reference")
+def kill_at_random(
+    trial: Trial, folder: Path, moments: int, random_numbers: random.Random, *, warm_up: bool
+) -> list[str]:
+    """What went wrong, if anything did; each run is told in a line of JSON.
+
+    The moments lie in the time that an undisturbed run takes; with `warm_up` one whose programs were compiled before.
+    """
+    if warm_up:
+        _run(trial, folder / f"{trial.name}-warm-up")
     start = time.monotonic()
-    _run(trial, folder / f"{trial.name}-again")  # what the first run had to compile is in the cache
+    reference, _ = _run(trial, folder / f"{trial.name}-reference")
     duration = time.monotonic() - start
     faults = []
     for moment in range(moments):
@@ -134,6 +142,10 @@ def _kill_once(
     trial: Trial, out: Path, number: signal.Signals, seconds: float, reference: dict[str, str]
 ) -> Iterator[str]:
     out.mkdir()
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as a shell sets it for the background; it would be inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     mark = uuid.uuid4().hex
     errors = out.with_suffix(".errors")
     with errors.open("wb") as file:
@@ -142,7 +154,6 @@ def _kill_once(
             stdout=subprocess.DEVNULL,
             stderr=file,
             env=_environment(out, mark),
-            preexec_fn=_take_interrupts,
         )
         time.sleep(seconds)
         process.send_signal(number)
@@ -225,11 +236,6 @@ def _environment(out: Path, mark: str) -> dict[str, str]:
     """The mark, a cache of packed recordings beside the output, and one of compiled programs for all runs."""
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(out.parent / "compiled")}
     return compiled | os.environ | {MARK: mark, "MEANFLOW_CACHE_DIR": str(out / ".cache")}
-
-
-def _take_interrupts() -> None:
-    """A shell starts what runs in the background with interrupts ignored, which would be inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _write_noise(path: Path, seconds: float, seed: int) -> None:

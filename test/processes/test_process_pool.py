@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -94,6 +94,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def interrupts_not_ignored() -> Iterator[None]:
+    """A shell sets them to be ignored for what runs in the background, and processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def working(folder: Path) -> list[int]:
     return [int(path.read_text() or 0) for path in folder.glob("working-*") if path.exists()]
 
@@ -117,6 +125,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.usefixtures("interrupts_not_ignored")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes below /proc")
 @pytest.mark.parametrize(
     ("number", "code", "start"),
@@ -132,11 +141,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, number: in
     folder, script = tmp_path / "work", tmp_path / "parent.py"
     folder.mkdir()
     script.write_text(PARENT.format(tests=str(Path(__file__).parents[1]), folder=str(folder), start=start))
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
     wait_until(lambda: len(working(folder)) == 2 and all(working(folder)))
     children = working(folder)
     process.send_signal(number)
