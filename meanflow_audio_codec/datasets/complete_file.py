@@ -35,8 +35,10 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     temporary = target.with_name(f".{secrets.token_hex(8)}.{os.getpid()}.tmp")
     # What was private is so from the first byte.
     mode = 0o666 if old is None else 0o600
-    file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b")
-    try:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    file = None
+    try:  # from here on: a signal may raise as soon as the file is there
+        file = os.fdopen(os.open(temporary, flags, mode), "w+b")
         yield file
         file.flush()
         if old is not None:
@@ -47,7 +49,8 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
     finally:
         # After an error the file may be one that cannot even be closed in good order.
         with contextlib.suppress(OSError):
-            file.close()
+            if file is not None:
+                file.close()
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -77,8 +80,8 @@ def _take_over(descriptor: int, old: os.stat_result) -> None:
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
-def remove_temporary_files(folder: Path, process: int) -> None:
-    """What `complete_file` of a process that was killed left behind in a folder."""
-    for path in folder.glob(f".*.{process}.tmp"):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+def remove_temporary_files(path: Path, process: int) -> None:
+    """Delete what `complete_file` of this path left behind in a process that was killed."""
+    with contextlib.suppress(OSError):
+        for temporary in link_target(path).parent.glob(f".*.{process}.tmp"):
+            temporary.unlink(missing_ok=True)

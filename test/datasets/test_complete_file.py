@@ -1,12 +1,14 @@
 """Files that appear complete or not at all: their names, modes, links, and who writes at the same time."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from meanflow_audio_codec.datasets.complete_file import complete_file
+from meanflow_audio_codec.datasets.complete_file import complete_file, remove_temporary_files
 
 
 def write(path: Path, content: bytes = b"new") -> None:
@@ -120,3 +122,22 @@ def test_what_is_no_file_is_not_replaced(tmp_path, kind):
     with pytest.raises(OSError, match="it is no regular file"):
         write(path)
     assert path.stat().st_ino == before
+
+
+def test_what_a_killed_process_left_is_removed_and_no_others(tmp_path: Path) -> None:
+    """Where the file really lies, if its name is a link."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (tmp_path / "link.wav").symlink_to(folder / "file.wav")
+    program = (
+        "import os, signal\nfrom pathlib import Path\n"
+        "from meanflow_audio_codec.datasets.complete_file import complete_file\n"
+        f"with complete_file(Path({str(tmp_path / 'link.wav')!r})) as file:\n"
+        "    print(os.getpid(), flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False) for _ in "ab"]
+    assert len(list(folder.iterdir())) == 2
+    remove_temporary_files(tmp_path / "link.wav", int(ended[0].stdout))
+    assert len(list(folder.iterdir())) == 1
+    remove_temporary_files(tmp_path / "link.wav", int(ended[1].stdout))
+    assert list(folder.iterdir()) == []

@@ -114,7 +114,7 @@ def _worker_of_process(factory: WorkerFactory, arguments: argparse.Namespace) ->
 
 
 def _remove_temporary_file(task: FileTask, process: int) -> None:
-    remove_temporary_files(task.output.parent, process)
+    remove_temporary_files(task.output, process)
 
 
 def _in_processes(
