@@ -19,6 +19,7 @@ from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.serialization import from_dict
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.hub import fetch_from_hub, is_hub_id
+from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.models.build import build_method, build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.methods.base import Method
@@ -103,6 +104,7 @@ def read_weights(name_or_directory: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"model {path.parent}: cannot be read ({error})") from None
 
 
+@own_jax_settings()
 def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
     """Read a model.
 
@@ -134,9 +136,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         raise InputError(f"model {folder}: config.json describes no model ({error})") from error
     # Shapes only: the initial values would be thrown away.
     skeleton = nnx.eval_shape(
-        lambda: build_model(
-            config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(0)
-        ).without_discriminator()
+        lambda: build_model(config, tokenizer.spec, len(normalizer.side_levels), noise_key(0)).without_discriminator()
     )
     return PretrainedModel(
         name=config.name,

@@ -1,6 +1,5 @@
 """Packets that arrive one by one, or do not, to audio."""
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -9,8 +8,9 @@ from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import StreamPacket
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.codec.streaming.token_history import TokenHistory
-from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
+from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks, channel_key
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
 from meanflow_audio_codec.preprocessing.resampling import resampled_length
 from meanflow_audio_codec.preprocessing.streaming_resampling import StreamingResampler, resampling_delay
 
@@ -35,9 +35,7 @@ class StreamingDecoder:
         sample_rate: int,
         channels: int,
         frames_per_packet: int,
-        num_steps: int,
-        seed: int,
-        temperature: float,
+        options: DecodingOptions,
         concealment: Concealment,
     ):
         self.sample_rate = sample_rate
@@ -46,9 +44,8 @@ class StreamingDecoder:
         self._model_rate = model_rate
         self._networks = networks
         self._packet_coder = packet_coder
-        self._num_steps = num_steps
-        self._temperature = temperature
-        self._keys = [jax.random.fold_in(jax.random.key(seed), channel) for channel in range(channels)]
+        self._options = options
+        self._keys = [channel_key(options.seed, channel) for channel in range(channels)]
         self._resampler = StreamingResampler(model_rate, sample_rate, channels)
         context = networks.decoder_context
         self._window_frames = context.past + frames_per_packet + context.future
@@ -205,9 +202,7 @@ class StreamingDecoder:
         first_core = first_frame + networks.decoder_context.past
         output = np.empty((self.channels, self.frames_per_packet * hop), np.float32)
         for channel, (history, key) in enumerate(zip(self._history, self._keys, strict=True)):
-            coefficients = networks.decode_window(
-                *history.window(), key, first_frame, num_steps=self._num_steps, temperature=self._temperature
-            )
+            coefficients = networks.decode_window(*history.window(), key, first_frame, self._options)
             frames = np.concatenate([self._last_frame[channel], coefficients])
             output[channel] = networks.synthesize(frames)
             self._last_frame[channel] = frames[-1:]
