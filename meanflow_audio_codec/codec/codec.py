@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
+from meanflow_audio_codec.codec.audio_input import as_channels, as_file_bytes, as_sample_rate
 from meanflow_audio_codec.codec.container import (
     BitstreamError,
     Header,
@@ -35,6 +35,7 @@ from meanflow_audio_codec.codec.token_codec import TokenCodec
 from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import shown
 from meanflow_audio_codec.inference.pretrained import load_pretrained
 
 
@@ -78,6 +79,7 @@ class Codec(TokenCodec):
                 length of packets out of range, or tags that cannot be stored.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
+        _, frames_per_packet = self._checked_packet_layout(len(channels), frames_per_packet)
         tokens = self.analyze(channels, sample_rate, bitrate=bitrate, frames_per_packet=frames_per_packet)
         packets = self.encode_packets(tokens, frames_per_packet)
         header = self.header(
@@ -124,7 +126,7 @@ class Codec(TokenCodec):
             InputError: a number of steps, a seed or a temperature out of range, or more audio than `max_seconds`.
         """
         check_max_seconds(max_seconds)
-        reader = StreamReader(io.BytesIO(data))
+        reader = StreamReader(io.BytesIO(as_file_bytes(data)))
         header = reader.header
         options = DecodingOptions.of(
             self.pretrained.method,
@@ -179,7 +181,7 @@ class Codec(TokenCodec):
         """
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
         frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
-        self._check_packet_layout(channels, frames_per_packet)
+        channels, frames_per_packet = self._checked_packet_layout(channels, frames_per_packet)
         return StreamingEncoder(
             self.networks,
             self.packet_coder,
@@ -213,7 +215,7 @@ class Codec(TokenCodec):
         options = DecodingOptions.of(self.pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
         frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
-        self._check_packet_layout(channels, frames_per_packet)
+        channels, frames_per_packet = self._checked_packet_layout(channels, frames_per_packet)
         return StreamingDecoder(
             self.networks,
             self.packet_coder,
@@ -222,7 +224,7 @@ class Codec(TokenCodec):
             channels=channels,
             frames_per_packet=frames_per_packet,
             options=options,
-            concealment=Concealment() if concealment is None else concealment,
+            concealment=_checked_concealment(concealment),
         )
 
     def check_header(self, header: Header) -> None:
@@ -285,4 +287,12 @@ class Codec(TokenCodec):
 
     def bits(self, data: bytes) -> int:
         """Payload bits of a file: what its bit rate counts."""
-        return payload_bits(read_stream(data).packets)
+        return payload_bits(read_stream(as_file_bytes(data)).packets)
+
+
+def _checked_concealment(concealment: Any) -> Concealment:
+    if concealment is None:
+        return Concealment()
+    if not isinstance(concealment, Concealment):
+        raise InputError(f"the concealment must be a Concealment, not {shown(concealment)}")
+    return concealment

@@ -12,15 +12,16 @@ from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import (
     FRAMES_PER_PACKET,
     STREAM_FRAMES_PER_PACKET,
-    check_packet_layout,
+    checked_packet_layout,
 )
 from meanflow_audio_codec.codec.rate.bit_rate import BitRate
 from meanflow_audio_codec.codec.rate.digit_allocation import DetailChooser
 from meanflow_audio_codec.codec.token_windows import HeldTokens
-from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
+from meanflow_audio_codec.codec.tokens import Tokens, as_integers, checked_tokens
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import positive_whole_number
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
 
@@ -34,6 +35,10 @@ class TokenCodec:
         if pretrained.signal.sample_rate is None:
             raise ValueError(f"model {pretrained.name} is not an audio codec")
         self.sample_rate: int = pretrained.signal.sample_rate
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as its model: what was compiled is compiled again."""
+        return type(self), (self.pretrained,)
 
     @property
     def name(self) -> str:
@@ -127,12 +132,8 @@ class TokenCodec:
             InputError: another number of columns, integers outside their alphabets, or an option out of range.
         """
         options = DecodingOptions.of(self.pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
-        array = np.asarray(tokens)
-        if (
-            array.ndim not in (2, 3)
-            or array.shape[-1] != len(self.codebook_sizes)
-            or not np.issubdtype(array.dtype, np.integer)
-        ):
+        array = as_integers(tokens, "tokens")
+        if array.ndim not in (2, 3) or array.shape[-1] != len(self.codebook_sizes):
             raise InputError(
                 f"tokens must be integers of shape (frames, {len(self.codebook_sizes)}), or that with channels in "
                 f"front, not {array.dtype} of shape {array.shape}"
@@ -161,7 +162,7 @@ class TokenCodec:
             InputError: as `encode`.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
-        self._check_packet_layout(len(channels), frames_per_packet)
+        _, frames_per_packet = self._checked_packet_layout(len(channels), frames_per_packet)
         rate = BitRate(self.networks, bitrate, len(channels))
         num_frames = self.num_frames(channels.shape[1], sample_rate)
         core = encoder_core_frames(frames_per_packet, num_frames)
@@ -192,20 +193,19 @@ class TokenCodec:
                 range.
         """
         options = DecodingOptions(num_steps=num_steps, temperature=temperature, seed=seed)
-        return self._synthesize(tokens, num_samples, sample_rate, options)
+        num_samples = positive_whole_number(num_samples, "the number of samples")
+        return self._synthesize(tokens, num_samples, as_sample_rate(sample_rate), options)
 
     def _synthesize(
         self, tokens: Tokens, num_samples: int, sample_rate: int, options: DecodingOptions
     ) -> Float[np.ndarray, "channels samples"]:
-        if num_samples < 1 or sample_rate < 1:
-            raise InputError(f"samples and sample rate must be positive, not {num_samples} and {sample_rate}")
         num_frames = self.num_frames(num_samples, sample_rate)
-        check_tokens(tokens, num_frames, self.networks.symbol_levels, self.networks.code_levels)
+        tokens = checked_tokens(tokens, num_frames, self.networks.symbol_levels, self.networks.code_levels)
         try:
-            side = np.stack([self.networks.side_of_symbols(symbols.astype(np.int32)) for symbols in tokens.side])
+            side = np.stack([self.networks.side_of_symbols(symbols) for symbols in tokens.side])
         except ValueError as error:
             raise InputError(f"tokens.side cannot be decoded: {error}") from None
-        held = HeldTokens(side, tokens.codes.astype(np.int32), self.networks.silent_codes)
+        held = HeldTokens(side, tokens.codes, self.networks.silent_codes)
         own = np.empty((len(side), resampled_length(num_samples, sample_rate, self.sample_rate)), np.float32)
         filled = 0
         for block in self.networks.decoded_windows(held, num_frames, options, channels=len(side)):
@@ -220,15 +220,22 @@ class TokenCodec:
         return output
 
     def num_frames(self, num_samples: int, sample_rate: int) -> int:
-        """Frames that a recording of this many samples is coded in."""
+        """Frames that a recording of this many samples is coded in.
+
+        Raises:
+            InputError: no positive whole numbers.
+        """
+        num_samples = positive_whole_number(num_samples, "the number of samples")
+        sample_rate = as_sample_rate(sample_rate)
         return self.networks.num_frames(resampled_length(num_samples, sample_rate, self.sample_rate))
 
-    def _check_packet_layout(self, channels: int, frames_per_packet: int) -> None:
-        check_packet_layout(channels, frames_per_packet)
+    def _checked_packet_layout(self, channels: Any, frames_per_packet: Any) -> tuple[int, int]:
+        channels, frames_per_packet = checked_packet_layout(channels, frames_per_packet)
         if frames_per_packet % self.networks.block_frames:
             raise InputError(
                 f"the frames per packet must be a multiple of {self.networks.block_frames}, not {frames_per_packet}"
             )
+        return channels, frames_per_packet
 
 
 def _fit(samples: Float[np.ndarray, " n"], length: int) -> Float[np.ndarray, " m"]:

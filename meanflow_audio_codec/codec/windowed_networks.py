@@ -7,6 +7,7 @@ was cut (up to the last bits of float arithmetic).
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,21 @@ class WindowedNetworks:
         self.decoder_context = context_of(config.decoder.architecture)
         if config.prior is not None:
             self.decoder_context = context_of(config.prior.architecture).behind(self.decoder_context)
+        self._model: CodecModel | None = None
         self._encode = jax.jit(self._encode_window)
         self._decode = jax.jit(self._decode_window, static_argnames="num_steps")
         self._decode_coefficients = jax.jit(self._core_coefficients, static_argnames="num_steps")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as its model."""
+        return WindowedNetworks, (self._pretrained,)
+
+    def _weights(self) -> CodecModel:
+        """The model on the device, where a copy that came by pickle has to be brought."""
+        model = self._model
+        if model is None:
+            model = self._model = cast(CodecModel, jax.tree.map(jnp.asarray, self._pretrained.model))
+        return model
 
     @property
     def is_causal(self) -> bool:
@@ -119,7 +132,7 @@ class WindowedNetworks:
 
         A model of several bit rates gives full detail at this operating point; others have no such choice.
         """
-        side, codes = self._encode(self._pretrained.model, samples, np.int32(point))
+        side, codes = self._encode(self._weights(), samples, np.int32(point))
         return np.asarray(side), np.asarray(codes)
 
     def decode_window(
@@ -174,7 +187,7 @@ class WindowedNetworks:
     ) -> Float[np.ndarray, "..."]:
         """What a compiled program makes of one window."""
         place = key, np.int32(first_frame), np.float32(options.temperature)
-        return np.asarray(program(self._pretrained.model, side, codes, *place, num_steps=options.num_steps))
+        return np.asarray(program(self._weights(), side, codes, *place, num_steps=options.num_steps))
 
     @own_jax_settings()
     def synthesize(self, coefficients: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.inference.given_numbers import number, whole_number
+from meanflow_audio_codec.inference.given_numbers import number, shown, whole_number
 
 if TYPE_CHECKING:  # a command checks its options before it imports JAX
     from meanflow_audio_codec.models.methods.base import Method
@@ -74,7 +74,7 @@ def check_decoding_options(*, num_steps: Any = None, temperature: Any = None, se
 def _checked_num_steps(value: Any) -> int:
     num_steps = whole_number(value, "the number of steps")
     if not 1 <= num_steps <= MAX_NUM_STEPS:
-        raise InputError(f"the number of steps must lie in 1 ... {MAX_NUM_STEPS}, not {num_steps}")
+        raise InputError(f"the number of steps must lie in 1 ... {MAX_NUM_STEPS}, not {shown(num_steps)}")
     return num_steps
 
 
@@ -88,5 +88,5 @@ def _checked_temperature(value: Any) -> float:
 def _checked_seed(value: Any) -> int:
     seed = whole_number(value, "the seed")
     if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"the seed must lie in 0 ... {MAX_SEED}, not {seed}")
+        raise InputError(f"the seed must lie in 0 ... {MAX_SEED}, not {shown(seed)}")
     return seed

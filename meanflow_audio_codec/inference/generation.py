@@ -18,6 +18,7 @@ from meanflow_audio_codec.configs.methods import (
 )
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import number
 from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.build import uses_guidance
@@ -98,10 +99,15 @@ def generate(
     num_classes = pretrained.config.decoder.num_classes
     if num_classes == 0:
         raise InputError(f"model {pretrained.name} was trained without labels")
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iu"):
+        raise InputError(f"labels must be a row of whole numbers, not {labels.dtype} of shape {labels.shape}")
     if labels.size == 0 or labels.min() < 0 or labels.max() >= num_classes:
         raise InputError(f"labels must lie in 0 ... {num_classes - 1}")
     options = DecodingOptions.of(pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
-    guidance_scale = default_guidance_scale(pretrained) if guidance_scale is None else guidance_scale
+    if guidance_scale is None:
+        guidance_scale = default_guidance_scale(pretrained)
+    guidance_scale = number(guidance_scale, "the guidance scale")
     _check_guidance_scale(pretrained, guidance_scale)
 
     @jax.jit

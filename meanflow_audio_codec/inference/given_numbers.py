@@ -21,7 +21,25 @@ def whole_number(value: Any, what: str) -> int:
             raise TypeError
         return operator.index(value)
     except (TypeError, ValueError):
-        raise InputError(f"{what} must be a whole number, not {_shown(value)}") from None
+        raise InputError(f"{what} must be a whole number, not {shown(value)}") from None
+
+
+def positive_whole_number(value: Any, what: str, of_unit: str = "") -> int:
+    """A Python integer above 0; a float will do if it has no fraction, for that is how rates come out of divisions.
+
+    Raises:
+        InputError: it is no such number; `what` names it in the message.
+    """
+    given = value
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    try:
+        checked = whole_number(value, what)
+    except InputError:
+        checked = 0
+    if checked < 1:
+        raise InputError(f"{what} must be a positive whole number{of_unit}, not {shown(given)}")
+    return checked
 
 
 def number(value: Any, what: str) -> float:
@@ -38,7 +56,7 @@ def number(value: Any, what: str) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{what} must be a number, not {_shown(value)}") from None
+        raise InputError(f"{what} must be a number, not {shown(value)}") from None
 
 
 def _is_truth_value(value: Any) -> bool:
@@ -51,7 +69,10 @@ def _is_number_array(value: Any) -> bool:
     return kind in ("i", "u", "f", "V") and getattr(value, "shape", None) == ()
 
 
-def _shown(value: Any) -> str:
-    """On one line, and short."""
-    text = " ".join(repr(value).split())
+def shown(value: Any) -> str:
+    """A value for a message: on one line, and short."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python prints no integers of thousands of digits
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."

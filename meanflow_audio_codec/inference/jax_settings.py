@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from meanflow_audio_codec.errors import InputError
@@ -46,7 +46,7 @@ def own_jax_settings() -> Iterator[None]:
 
 def noise_key(seed: int) -> PRNGKeyArray:
     """The key that a seed of 32 bits stands for, by Threefry, whatever generator and offset are set."""
-    return jax.random.wrap_key_data(np.array([0, seed], np.uint32), impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.array([0, seed], jnp.uint32), impl="threefry2x32")
 
 
 def _refuse_forked_process() -> None:

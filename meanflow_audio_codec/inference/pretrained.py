@@ -18,6 +18,7 @@ from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.serialization import from_dict
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import shown
 from meanflow_audio_codec.inference.hub import fetch_from_hub, is_hub_id
 from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.models.build import build_method, build_model
@@ -63,6 +64,10 @@ class PretrainedModel:
     # Metrics that it was chosen by; None where its config.json does not say.
     chosen_by: tuple[str, ...] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy, the weights as NumPy arrays: to read them uses no device, which a fork may not."""
+        return self.__dict__ | {"model": jax.tree.map(np.asarray, self.model)}
+
 
 def built_in_models() -> list[str]:
     """Names of the models that come with the package."""
@@ -75,6 +80,8 @@ def find_model(name_or_directory: str | Path) -> Path:
     Raises:
         InputError: it is none of these, or cannot be fetched.
     """
+    if not isinstance(name_or_directory, str | Path):
+        raise InputError(f"the model must be a name or a folder, not {shown(name_or_directory)}")
     for folder in (WEIGHTS_DIRECTORY / str(name_or_directory), Path(name_or_directory)):
         if (folder / "model.safetensors").is_file():
             return folder

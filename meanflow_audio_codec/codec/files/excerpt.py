@@ -1,6 +1,7 @@
 """Decoding a part of a file: only the packets that it depends on are read, and only their windows computed."""
 
 from math import gcd
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_m
 from meanflow_audio_codec.codec.token_windows import HeldTokens
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import number
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
 
 # What a part is resampled with on both sides, in samples at the lower of the two rates: longer than SoXR's filter.
@@ -62,13 +64,15 @@ def decode_excerpt(
     return output, header.sample_rate
 
 
-def sample_range(start: float, end: float | None, num_samples: int, sample_rate: int) -> tuple[int, int]:
+def sample_range(start: Any, end: Any, num_samples: int, sample_rate: int) -> tuple[int, int]:
     """First sample and the one after the last; an end beyond the recording is its end.
 
     Raises:
         InputError: the start is negative or not before the recording's end, or the end is not after the start.
     """
     seconds = num_samples / sample_rate
+    start = number(start, "the start (--start) in seconds")
+    end = None if end is None else number(end, "the end (--end) in seconds")
     if not 0 <= start < seconds:
         raise InputError(
             f"the start (--start) must lie in 0 ... {seconds:g} s, the length of the recording, not {start}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from meanflow_audio_codec.codec.audio_input import as_channels
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.container import BitstreamError, CheckedFile, Packet, StreamWriter
 from meanflow_audio_codec.codec.container.byte_files import WritableFile
@@ -120,9 +121,10 @@ class _Shapes:
 
     def __iter__(self) -> Iterator[Any]:
         for block in self._blocks:
-            self.channels, num_samples = np.atleast_2d(np.asarray(block)).shape
+            channels = as_channels(block, allow_empty=True)
+            self.channels, num_samples = channels.shape
             self.num_samples += num_samples
-            yield block
+            yield channels
 
 
 class _FileTokens:

@@ -1,5 +1,7 @@
 """Packets that arrive one by one, or do not, to audio."""
 
+from typing import NoReturn
+
 import numpy as np
 from jaxtyping import Float
 
@@ -11,6 +13,7 @@ from meanflow_audio_codec.codec.streaming.token_history import TokenHistory
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks, channel_key
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import shown, whole_number
 from meanflow_audio_codec.preprocessing.resampling import resampled_length
 from meanflow_audio_codec.preprocessing.streaming_resampling import StreamingResampler, resampling_delay
 
@@ -69,6 +72,14 @@ class StreamingDecoder:
         self._emitted = 0
         self._finished = False
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a resampling filter in the middle of its work cannot be.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a stream cannot be copied or pickled: make a new decoder where it is needed")
+
     @property
     def latency_samples(self) -> int:
         """Output samples by which decoding lags behind the packets: with the encoder's, the latency of the whole.
@@ -103,6 +114,8 @@ class StreamingDecoder:
             if self._ended:
                 return np.zeros((self.channels, 0), np.float32)
             return self._resampler.push(self._place(None))
+        if not isinstance(packet, StreamPacket) or not isinstance(packet.payload, bytes):
+            raise InputError(f"a stream takes StreamPacket(index, channel, num_frames, payload), not {shown(packet)}")
         place = (self._next_index, len(self._slice))
         if (packet.index, packet.channel) < place:
             return np.zeros((self.channels, 0), np.float32)
@@ -132,6 +145,9 @@ class StreamingDecoder:
             samples.append(self._place(None))
         own_samples = max(self._num_frames - 1, 0) * self._networks.hop_length
         if num_samples is not None:
+            num_samples = whole_number(num_samples, "the number of samples")
+            if num_samples < 0:
+                raise InputError(f"the number of samples must not be negative: {num_samples}")
             own_samples = resampled_length(num_samples, self.sample_rate, self._model_rate)
             missing = self._networks.num_frames(own_samples) - self._num_frames
             if not -self.frames_per_packet < missing <= (0 if self._ended else MAX_GAP_FRAMES):
