@@ -1,6 +1,6 @@
 """What users pass as audio, and as files."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -55,9 +55,11 @@ def as_file_bytes(data: Any) -> bytes:
     Raises:
         InputError: they are not bytes, but a path or an open file, say.
     """
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise InputError(f"give the bytes of a .mfc file, not {type(data).__name__}: read the file first")
-    return bytes(data)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        return bytes(cast(bytearray, data))
+    raise InputError(f"give the bytes of a .mfc file, not {type(data).__name__}: read the file first")
 
 
 def _as_array(audio: Any) -> Float[np.ndarray, "..."]:

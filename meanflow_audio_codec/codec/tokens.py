@@ -37,9 +37,9 @@ def checked_tokens(tokens: Any, num_frames: int, side_levels: tuple[int, ...], c
     Raises:
         InputError: no pair of arrays, another number of frames, bands or digits, or integers outside their alphabets.
     """
-    if not isinstance(tokens, tuple) or len(tokens) != len(Tokens._fields):
+    if not isinstance(tokens, Tokens):
         raise InputError(f"tokens must be Tokens(side, codes), not {type(tokens).__name__}")
-    tokens = Tokens(*(as_integers(each, f"tokens.{name}") for each, name in zip(tokens, Tokens._fields, strict=True)))
+    tokens = Tokens(as_integers(tokens.side, "tokens.side"), as_integers(tokens.codes, "tokens.codes"))
     channels = len(tokens.codes) if tokens.codes.ndim else 0
     for name, array, levels in (("side", tokens.side, side_levels), ("codes", tokens.codes, code_levels)):
         expected = (max(channels, 1), num_frames, len(levels))

@@ -38,7 +38,7 @@ def positive_whole_number(value: Any, what: str, of_unit: str = "") -> int:
     except InputError:
         checked = 0
     if checked < 1:
-        raise InputError(f"{what} must be a positive whole number{of_unit}, not {shown(given)}")
+        raise InputError(f"{what} must be positive, a whole number{of_unit}, not {shown(given)}")
     return checked
 
 

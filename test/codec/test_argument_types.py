@@ -136,8 +136,8 @@ def test_a_bit_rate_is_a_number(codec, value):
 
 @pytest.mark.parametrize("value", [16_000.5, "16000", True, b"16000", None, float("nan"), float("inf"), -1, 0, [1], 1j])
 def test_a_sample_rate_is_a_positive_whole_number(codec, value):
-    refused(lambda: codec.encode(AUDIO, value), "the sample rate must be a positive whole number of Hz")
-    refused(lambda: codec.tokenize(AUDIO, value), "the sample rate must be a positive whole number of Hz")
+    refused(lambda: codec.encode(AUDIO, value), "the sample rate must be positive, a whole number of Hz")
+    refused(lambda: codec.tokenize(AUDIO, value), "the sample rate must be positive, a whole number of Hz")
     if value is not None:
         refused(lambda: codec.streaming_encoder(sample_rate=value), "the sample rate must be")
 

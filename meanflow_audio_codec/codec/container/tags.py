@@ -3,7 +3,7 @@
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
 from meanflow_audio_codec.codec.container.chunks import MAX_BYTES, TAGS
@@ -39,7 +39,7 @@ def tags_to_bytes(tags: Mapping[str, Any]) -> bytes:
         BitstreamError: a key or value that cannot be stored, or more than 64 KiB of them.
     """
     parts: list[bytes] = []
-    if not isinstance(tags, Mapping):
+    if not isinstance(cast(Any, tags), Mapping):
         raise BitstreamError(f"tags must be a mapping of keys to texts, not {type(tags).__name__}")
     for key, value in tags.items():
         problem = tag_problem(key, value)

@@ -1,6 +1,6 @@
 """Packets that arrive one by one, or do not, to audio."""
 
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -114,7 +114,8 @@ class StreamingDecoder:
             if self._ended:
                 return np.zeros((self.channels, 0), np.float32)
             return self._resampler.push(self._place(None))
-        if not isinstance(packet, StreamPacket) or not isinstance(packet.payload, bytes):
+        given: Any = packet
+        if not isinstance(given, StreamPacket) or not isinstance(cast(Any, given.payload), bytes):
             raise InputError(f"a stream takes StreamPacket(index, channel, num_frames, payload), not {shown(packet)}")
         place = (self._next_index, len(self._slice))
         if (packet.index, packet.channel) < place:
