@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from meanflow_audio_codec.codec.audio_input import as_channels, as_sample_rate
+from meanflow_audio_codec.codec.audio_input import as_channels, as_file_bytes, as_sample_rate
 from meanflow_audio_codec.codec.container import (
     BitstreamError,
     Header,
@@ -34,7 +34,8 @@ from meanflow_audio_codec.codec.streaming.encoder import StreamingEncoder
 from meanflow_audio_codec.codec.token_codec import TokenCodec
 from meanflow_audio_codec.codec.tokens import Tokens
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import shown
 from meanflow_audio_codec.inference.pretrained import load_pretrained
 
 
@@ -78,6 +79,7 @@ class Codec(TokenCodec):
                 length of packets out of range, or tags that cannot be stored.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
+        _, frames_per_packet = self._checked_packet_layout(len(channels), frames_per_packet)
         tokens = self.analyze(channels, sample_rate, bitrate=bitrate, frames_per_packet=frames_per_packet)
         packets = self.encode_packets(tokens, frames_per_packet)
         header = self.header(
@@ -96,7 +98,7 @@ class Codec(TokenCodec):
         """
         return Header(
             model=self.name,
-            weights_hash=self._pretrained.weights_hash,
+            weights_hash=self.pretrained.weights_hash,
             sample_rate=sample_rate,
             channels=channels,
             frames_per_packet=frames_per_packet,
@@ -123,23 +125,21 @@ class Codec(TokenCodec):
             BitstreamError: the bytes are damaged, or were made by another model.
             InputError: a number of steps, a seed or a temperature out of range, or more audio than `max_seconds`.
         """
-        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
         check_max_seconds(max_seconds)
-        reader = StreamReader(io.BytesIO(data))
+        reader = StreamReader(io.BytesIO(as_file_bytes(data)))
         header = reader.header
+        options = DecodingOptions.of(
+            self.pretrained.method,
+            num_steps=num_steps,
+            temperature=temperature,
+            seed=seed,
+            default_seed=header.noise_seed,
+        )
         self.check_header(header)
         tokens = self.decode_packets(header, reader.packets(), max_seconds=max_seconds)
         num_samples = reader.trailer.num_samples
         self.check_length(header, num_samples, reader.num_frames, max_seconds=max_seconds)
-        audio = self.synthesize(
-            tokens,
-            num_samples,
-            header.sample_rate,
-            num_steps=self.default_num_steps if num_steps is None else num_steps,
-            seed=header.noise_seed if seed is None else seed,
-            temperature=self.default_temperature if temperature is None else temperature,
-        )
-        return audio, header.sample_rate
+        return self._synthesize(tokens, num_samples, header.sample_rate, options), header.sample_rate
 
     def encode_batch(self, recordings: Iterable[Any], sample_rate: Any, *, bitrate: float | None = None) -> list[bytes]:
         """The bytes of several recordings, of any lengths: the same as one by one.
@@ -161,7 +161,7 @@ class Codec(TokenCodec):
     @property
     def pure_functions(self) -> PureFunctions:
         """Encoder and decoder as pure JAX functions."""
-        return PureFunctions(self._pretrained)
+        return PureFunctions(self.pretrained)
 
     def streaming_encoder(
         self,
@@ -181,11 +181,11 @@ class Codec(TokenCodec):
         """
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
         frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
-        self._check_packet_layout(channels, frames_per_packet)
+        channels, frames_per_packet = self._checked_packet_layout(channels, frames_per_packet)
         return StreamingEncoder(
-            self._networks,
+            self.networks,
             self.packet_coder,
-            rate=BitRate(self._networks, bitrate, channels),
+            rate=BitRate(self.networks, bitrate, channels),
             model_rate=self.sample_rate,
             sample_rate=rate,
             channels=channels,
@@ -212,21 +212,19 @@ class Codec(TokenCodec):
         Raises:
             InputError: an option out of range.
         """
-        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
+        options = DecodingOptions.of(self.pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
         rate = self.sample_rate if sample_rate is None else as_sample_rate(sample_rate)
         frames_per_packet = self.stream_frames_per_packet if frames_per_packet is None else frames_per_packet
-        self._check_packet_layout(channels, frames_per_packet)
+        channels, frames_per_packet = self._checked_packet_layout(channels, frames_per_packet)
         return StreamingDecoder(
-            self._networks,
+            self.networks,
             self.packet_coder,
             model_rate=self.sample_rate,
             sample_rate=rate,
             channels=channels,
             frames_per_packet=frames_per_packet,
-            num_steps=self.default_num_steps if num_steps is None else num_steps,
-            seed=seed,
-            temperature=self.default_temperature if temperature is None else temperature,
-            concealment=Concealment() if concealment is None else concealment,
+            options=options,
+            concealment=_checked_concealment(concealment),
         )
 
     def check_header(self, header: Header) -> None:
@@ -235,7 +233,7 @@ class Codec(TokenCodec):
         Raises:
             BitstreamError: another model, or other weights.
         """
-        check_header(header, self._pretrained)
+        check_header(header, self.pretrained)
 
     def check_length(
         self, header: Header, num_samples: int, num_frames: int, *, max_seconds: float = DEFAULT_MAX_SECONDS
@@ -279,7 +277,7 @@ class Codec(TokenCodec):
                 num_frames += packet.num_frames
                 # One frame more than fills the recording, and the last block may be filled in part.
                 check_seconds(
-                    (num_frames - 1 - self._networks.block_frames) * self._networks.hop_length / self.sample_rate,
+                    (num_frames - 1 - self.networks.block_frames) * self.networks.hop_length / self.sample_rate,
                     max_seconds,
                 )
         if not parts[-1]:
@@ -289,4 +287,12 @@ class Codec(TokenCodec):
 
     def bits(self, data: bytes) -> int:
         """Payload bits of a file: what its bit rate counts."""
-        return payload_bits(read_stream(data).packets)
+        return payload_bits(read_stream(as_file_bytes(data)).packets)
+
+
+def _checked_concealment(concealment: Any) -> Concealment:
+    if concealment is None:
+        return Concealment()
+    if not isinstance(concealment, Concealment):
+        raise InputError(f"the concealment must be a Concealment, not {shown(concealment)}")
+    return concealment

@@ -1,19 +1,21 @@
 """How much audio a file may hold before decoding it has to be asked for."""
 
 import math
+from typing import Any
 
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import number
 
 DEFAULT_MAX_SECONDS = 24 * 3600.0
 
 
-def check_max_seconds(max_seconds: float) -> None:
-    """Refuse a limit that is none.
+def check_max_seconds(max_seconds: Any) -> None:
+    """Refuse a limit that is none; infinity is one.
 
     Raises:
         InputError: it is not a positive number.
     """
-    if not max_seconds > 0 or math.isnan(max_seconds):
+    if not number(max_seconds, "max_seconds (--max-seconds)") > 0:
         raise InputError(f"max_seconds (--max-seconds) must be positive, not {max_seconds}")
 
 

@@ -1,12 +1,13 @@
 """The packets of a stream: slice of time by slice of time, in each one packet per channel."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from meanflow_audio_codec.codec.audio_input import MAX_CHANNELS
 from meanflow_audio_codec.codec.container import Packet
 from meanflow_audio_codec.codec.container.header import MAX_FRAMES_PER_PACKET
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import shown, whole_number
 
 # Frames of one packet: 10 s at 50 frames per second. A packet can be decoded without the others.
 FRAMES_PER_PACKET = 500
@@ -33,16 +34,21 @@ def number_packets(packets: Iterable[Packet], *, channels: int) -> Iterator[Stre
         yield StreamPacket(index, channel, packet.num_frames, packet.payload)
 
 
-def check_packet_layout(channels: int, frames_per_packet: int) -> None:
-    """Refuse what no stream can have.
+def checked_packet_layout(channels: Any, frames_per_packet: Any) -> tuple[int, int]:
+    """Both as Python integers, if a stream can have them.
 
     Raises:
-        InputError: the number of channels or of frames per packet is out of range.
+        InputError: the number of channels or of frames per packet is out of range, or of another type.
     """
+    channels = whole_number(channels, "the number of channels")
+    frames_per_packet = whole_number(frames_per_packet, "the frames per packet")
     if not 1 <= channels <= MAX_CHANNELS:
-        raise InputError(f"the number of channels must lie in 1 ... {MAX_CHANNELS}, not {channels}")
+        raise InputError(f"the number of channels must lie in 1 ... {MAX_CHANNELS}, not {shown(channels)}")
     if not 1 <= frames_per_packet <= MAX_FRAMES_PER_PACKET:
-        raise InputError(f"the frames per packet must lie in 1 ... {MAX_FRAMES_PER_PACKET}, not {frames_per_packet}")
+        raise InputError(
+            f"the frames per packet must lie in 1 ... {MAX_FRAMES_PER_PACKET}, not {shown(frames_per_packet)}"
+        )
+    return channels, frames_per_packet
 
 
 def packet_places(num_frames: int, frames_per_packet: int, channels: int) -> Iterator[tuple[slice, int]]:

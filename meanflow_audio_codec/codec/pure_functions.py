@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from meanflow_audio_codec.inference.jax_settings import own_jax_settings
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
@@ -27,6 +28,7 @@ class PureFunctions:
         """The weights."""
         return self.pretrained.model
 
+    @own_jax_settings()
     def encode(
         self, model: CodecModel, samples: Float[Array, "b samples"], point: int = 0
     ) -> tuple[Int[Array, "b n s"], Int[Array, "b n q"]]:
@@ -40,6 +42,7 @@ class PureFunctions:
         x, side, _ = normalizer.normalize_at(tokens, point)
         return side, model.encode(x, normalizer.features(side)).codes
 
+    @own_jax_settings()
     def decode(
         self,
         model: CodecModel,

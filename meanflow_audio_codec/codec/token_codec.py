@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -13,14 +12,16 @@ from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import (
     FRAMES_PER_PACKET,
     STREAM_FRAMES_PER_PACKET,
-    check_packet_layout,
+    checked_packet_layout,
 )
 from meanflow_audio_codec.codec.rate.bit_rate import BitRate
 from meanflow_audio_codec.codec.rate.digit_allocation import DetailChooser
-from meanflow_audio_codec.codec.tokens import Tokens, check_tokens
+from meanflow_audio_codec.codec.token_windows import HeldTokens
+from meanflow_audio_codec.codec.tokens import Tokens, as_integers, checked_tokens
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import positive_whole_number
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
 
@@ -29,41 +30,45 @@ class TokenCodec:
     """The networks of a model over recordings of any length: audio to integers, and integers to audio."""
 
     def __init__(self, pretrained: PretrainedModel):
-        self._pretrained = pretrained
-        self._networks = WindowedNetworks(pretrained)
+        self.pretrained = pretrained
+        self.networks = WindowedNetworks(pretrained)
         if pretrained.signal.sample_rate is None:
             raise ValueError(f"model {pretrained.name} is not an audio codec")
         self.sample_rate: int = pretrained.signal.sample_rate
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as its model: what was compiled is compiled again."""
+        return type(self), (self.pretrained,)
+
     @property
     def name(self) -> str:
         """The model's name."""
-        return self._pretrained.name
+        return self.pretrained.name
 
     @property
     def default_temperature(self) -> float:
         """Temperature used by `decode` unless told otherwise."""
-        return self._pretrained.method.default_temperature
+        return self.pretrained.method.default_temperature
 
     @property
     def default_num_steps(self) -> int:
         """Network evaluations used by `decode` unless told otherwise."""
-        return self._pretrained.method.default_num_steps
+        return self.pretrained.method.default_num_steps
 
     @property
     def hop_length(self) -> int:
         """Samples from frame to frame, at the model's rate."""
-        return self._networks.hop_length
+        return self.networks.hop_length
 
     @property
     def num_bins(self) -> int:
         """MDCT coefficients of a frame."""
-        return self._networks.num_bins
+        return self.networks.num_bins
 
     @property
     def frames_per_second(self) -> float:
         """Frames that a second of audio is coded in."""
-        return self.sample_rate / self._networks.hop_length
+        return self.sample_rate / self.networks.hop_length
 
     @property
     def stream_frames_per_packet(self) -> int:
@@ -71,15 +76,15 @@ class TokenCodec:
 
         Waiting for the packet to fill is then nearly all the latency there is.
         """
-        block = self._networks.block_frames
-        if self._networks.is_causal:
+        block = self.networks.block_frames
+        if self.networks.is_causal:
             return block
         return max(STREAM_FRAMES_PER_PACKET // block, 1) * block
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
         """Alphabet size of each column of `tokenize`."""
-        return self._networks.symbol_levels + self._networks.code_levels
+        return self.networks.symbol_levels + self.networks.code_levels
 
     @cached_property
     def packet_coder(self) -> PacketCoder:
@@ -89,11 +94,11 @@ class TokenCodec:
             InputError: the tables are damaged, or belong to another model.
         """
         try:
-            coder = PacketCoder.from_state(self._pretrained.entropy)
+            coder = PacketCoder.from_state(self.pretrained.entropy)
         except ValueError as error:
             raise InputError(f"model {self.name}: damaged entropy tables ({error})") from error
         symbol_levels = () if coder.envelope is None else coder.envelope.levels
-        if (symbol_levels, coder.codes.levels) != (self._networks.symbol_levels, self._networks.code_levels):
+        if (symbol_levels, coder.codes.levels) != (self.networks.symbol_levels, self.networks.code_levels):
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
@@ -126,25 +131,20 @@ class TokenCodec:
         Raises:
             InputError: another number of columns, integers outside their alphabets, or an option out of range.
         """
-        array = np.asarray(tokens)
-        if (
-            array.ndim not in (2, 3)
-            or array.shape[-1] != len(self.codebook_sizes)
-            or not np.issubdtype(array.dtype, np.integer)
-        ):
+        options = DecodingOptions.of(self.pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
+        array = as_integers(tokens, "tokens")
+        if array.ndim not in (2, 3) or array.shape[-1] != len(self.codebook_sizes):
             raise InputError(
                 f"tokens must be integers of shape (frames, {len(self.codebook_sizes)}), or that with channels in "
                 f"front, not {array.dtype} of shape {array.shape}"
             )
         channels = array[None] if array.ndim == 2 else array
-        num_side = len(self._networks.symbol_levels)
-        audio = self.synthesize(
+        num_side = len(self.networks.symbol_levels)
+        audio = self._synthesize(
             Tokens(channels[..., :num_side], channels[..., num_side:]),
-            max(channels.shape[1] - 1, 0) * self._networks.hop_length,
+            max(channels.shape[1] - 1, 0) * self.networks.hop_length,
             self.sample_rate,
-            num_steps=self.default_num_steps if num_steps is None else num_steps,
-            seed=seed,
-            temperature=self.default_temperature if temperature is None else temperature,
+            options,
         )
         return audio[0] if array.ndim == 2 else audio
 
@@ -162,15 +162,15 @@ class TokenCodec:
             InputError: as `encode`.
         """
         channels, sample_rate = as_channels(audio), as_sample_rate(sample_rate)
-        self._check_packet_layout(len(channels), frames_per_packet)
-        rate = BitRate(self._networks, bitrate, len(channels))
+        _, frames_per_packet = self._checked_packet_layout(len(channels), frames_per_packet)
+        rate = BitRate(self.networks, bitrate, len(channels))
         num_frames = self.num_frames(channels.shape[1], sample_rate)
         core = encoder_core_frames(frames_per_packet, num_frames)
         coded = []
         for channel in channels:
             samples = resample(channel, sample_rate, self.sample_rate)
-            side, codes = self._networks.encode(samples, num_frames, core, point=rate.point)
-            choose = DetailChooser(self._networks, self.packet_coder, rate, self.frames_per_second)
+            side, codes = self.networks.encode(samples, num_frames, core, point=rate.point)
+            choose = DetailChooser(self.networks, self.packet_coder, rate, self.frames_per_second)
             starts = range(0, num_frames, frames_per_packet)
             parts = [choose(side[i : i + frames_per_packet], codes[i : i + frames_per_packet]) for i in starts]
             coded.append([np.concatenate(kind) for kind in zip(*parts, strict=True)])
@@ -192,39 +192,50 @@ class TokenCodec:
             InputError: not as many frames as this length has, integers outside their alphabets, or an option out of
                 range.
         """
-        check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
-        if num_samples < 1 or sample_rate < 1:
-            raise InputError(f"samples and sample rate must be positive, not {num_samples} and {sample_rate}")
+        options = DecodingOptions(num_steps=num_steps, temperature=temperature, seed=seed)
+        num_samples = positive_whole_number(num_samples, "the number of samples")
+        return self._synthesize(tokens, num_samples, as_sample_rate(sample_rate), options)
+
+    def _synthesize(
+        self, tokens: Tokens, num_samples: int, sample_rate: int, options: DecodingOptions
+    ) -> Float[np.ndarray, "channels samples"]:
         num_frames = self.num_frames(num_samples, sample_rate)
-        check_tokens(tokens, num_frames, self._networks.symbol_levels, self._networks.code_levels)
-        own_samples = resampled_length(num_samples, sample_rate, self.sample_rate)
-        output = np.empty((len(tokens.codes), num_samples), np.float32)
-        for channel, (symbols, codes) in enumerate(zip(tokens.side, tokens.codes, strict=True)):
-            try:
-                side = self._networks.side_of_symbols(symbols.astype(np.int32))
-            except ValueError as error:
-                raise InputError(f"tokens.side cannot be decoded: {error}") from None
-            samples = self._networks.decode(
-                side,
-                codes.astype(np.int32),
-                jax.random.fold_in(jax.random.key(seed), channel),
-                num_samples=own_samples,
-                num_steps=num_steps,
-                temperature=temperature,
-            )
+        tokens = checked_tokens(tokens, num_frames, self.networks.symbol_levels, self.networks.code_levels)
+        try:
+            side = np.stack([self.networks.side_of_symbols(symbols) for symbols in tokens.side])
+        except ValueError as error:
+            raise InputError(f"tokens.side cannot be decoded: {error}") from None
+        held = HeldTokens(side, tokens.codes, self.networks.silent_codes)
+        own = np.empty((len(side), resampled_length(num_samples, sample_rate, self.sample_rate)), np.float32)
+        filled = 0
+        for block in self.networks.decoded_windows(held, num_frames, options, channels=len(side)):
+            part = own[:, filled : filled + block.shape[1]]
+            part[:] = block[:, : part.shape[1]]
+            filled += part.shape[1]
+        if sample_rate == self.sample_rate:
+            return own
+        output = np.empty((len(side), num_samples), np.float32)
+        for channel, samples in enumerate(own):
             output[channel] = _fit(resample(samples, self.sample_rate, sample_rate), num_samples)
         return output
 
     def num_frames(self, num_samples: int, sample_rate: int) -> int:
-        """Frames that a recording of this many samples is coded in."""
-        return self._networks.num_frames(resampled_length(num_samples, sample_rate, self.sample_rate))
+        """Frames that a recording of this many samples is coded in.
 
-    def _check_packet_layout(self, channels: int, frames_per_packet: int) -> None:
-        check_packet_layout(channels, frames_per_packet)
-        if frames_per_packet % self._networks.block_frames:
+        Raises:
+            InputError: no positive whole numbers.
+        """
+        num_samples = positive_whole_number(num_samples, "the number of samples")
+        sample_rate = as_sample_rate(sample_rate)
+        return self.networks.num_frames(resampled_length(num_samples, sample_rate, self.sample_rate))
+
+    def _checked_packet_layout(self, channels: Any, frames_per_packet: Any) -> tuple[int, int]:
+        channels, frames_per_packet = checked_packet_layout(channels, frames_per_packet)
+        if frames_per_packet % self.networks.block_frames:
             raise InputError(
-                f"the frames per packet must be a multiple of {self._networks.block_frames}, not {frames_per_packet}"
+                f"the frames per packet must be a multiple of {self.networks.block_frames}, not {frames_per_packet}"
             )
+        return channels, frames_per_packet
 
 
 def _fit(samples: Float[np.ndarray, " n"], length: int) -> Float[np.ndarray, " m"]:

@@ -5,7 +5,9 @@ recording lies silence, so every core frame has its full context and its result 
 was cut (up to the last bits of float arithmetic).
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from meanflow_audio_codec.codec.context import context_of, core_frames
+from meanflow_audio_codec.codec.token_windows import TokenWindows, rows_from
 from meanflow_audio_codec.configs.tokens import MDCTConfig
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.coefficient_decoding import decode_coefficients
@@ -43,9 +48,21 @@ class WindowedNetworks:
         self.decoder_context = context_of(config.decoder.architecture)
         if config.prior is not None:
             self.decoder_context = context_of(config.prior.architecture).behind(self.decoder_context)
+        self._model: CodecModel | None = None
         self._encode = jax.jit(self._encode_window)
         self._decode = jax.jit(self._decode_window, static_argnames="num_steps")
         self._decode_coefficients = jax.jit(self._core_coefficients, static_argnames="num_steps")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as its model."""
+        return WindowedNetworks, (self._pretrained,)
+
+    def _weights(self) -> CodecModel:
+        """The model on the device, where a copy that came by pickle has to be brought."""
+        model = self._model
+        if model is None:
+            model = self._model = cast(CodecModel, jax.tree.map(jnp.asarray, self._pretrained.model))
+        return model
 
     @property
     def is_causal(self) -> bool:
@@ -107,6 +124,7 @@ class WindowedNetworks:
         """First sample of the window whose core begins with this frame; negative before the recording."""
         return (first_frame - self.encoder_context.past - 1) * self.hop_length
 
+    @own_jax_settings()
     def encode_window(
         self, samples: Float[np.ndarray, " window"], point: int = 0
     ) -> tuple[Int[np.ndarray, "core s"], Int[np.ndarray, "core q"]]:
@@ -114,7 +132,7 @@ class WindowedNetworks:
 
         A model of several bit rates gives full detail at this operating point; others have no such choice.
         """
-        side, codes = self._encode(self._pretrained.model, samples, np.int32(point))
+        side, codes = self._encode(self._weights(), samples, np.int32(point))
         return np.asarray(side), np.asarray(codes)
 
     def decode_window(
@@ -123,46 +141,55 @@ class WindowedNetworks:
         codes: Int[np.ndarray, "window q"],
         key: PRNGKeyArray,
         first_frame: int,
-        *,
-        num_steps: int,
-        temperature: float,
+        options: DecodingOptions,
     ) -> Float[np.ndarray, "core bins"]:
-        """MDCT coefficients of the core frames of one window, whose context begins with `first_frame`."""
-        return np.asarray(
-            self._decode_coefficients(
-                self._pretrained.model,
-                side,
-                codes,
-                key,
-                np.int32(first_frame),
-                np.float32(temperature),
-                num_steps=num_steps,
-            )
-        )
+        """MDCT coefficients of the core frames of one window, whose context begins with `first_frame`.
 
-    def decode_samples(
+        `key` is that of `channel_key`.
+        """
+        return self._run(self._decode_coefficients, side, codes, key, first_frame, options)
+
+    def decoded_windows(
         self,
+        tokens: TokenWindows,
+        num_frames: int,
+        options: DecodingOptions,
+        *,
+        channels: int = 1,
+        windows: range | None = None,
+        core: int | None = None,
+    ) -> Iterator[Float[np.ndarray, "channels samples"]]:
+        """The sound of a recording of `num_frames` at the model's rate, a block for each window: what decoding is.
+
+        Block w begins with sample w * core * hop_length; `windows` says which are wanted, all unless told otherwise.
+        What the last one has beyond the recording is of the silence behind it. The noise of a frame depends on seed,
+        channel and frame number alone. Windows are computed as they are asked for.
+        """
+        core = core_frames(num_frames) if core is None else core
+        windows = range(-(-(num_frames - 1) // core)) if windows is None else windows
+        keys = [channel_key(options.seed, channel) for channel in range(channels)]
+        context = self.decoder_context
+        for window in windows:
+            first = window * core - context.past
+            side, codes = tokens.window(first, context.past + core + 1 + context.future)
+            channels_of_window = zip(side, codes, keys, strict=True)
+            yield np.stack([self._run(self._decode, *each, first, options) for each in channels_of_window])
+
+    @own_jax_settings()
+    def _run(
+        self,
+        program: Callable[..., Array],
         side: Int[np.ndarray, "window s"],
         codes: Int[np.ndarray, "window q"],
         key: PRNGKeyArray,
         first_frame: int,
-        *,
-        num_steps: int,
-        temperature: float,
-    ) -> Float[np.ndarray, " samples"]:
-        """Samples between the core frames of one window, whose context begins with `first_frame`."""
-        return np.asarray(
-            self._decode(
-                self._pretrained.model,
-                side,
-                codes,
-                key,
-                np.int32(first_frame),
-                np.float32(temperature),
-                num_steps=num_steps,
-            )
-        )
+        options: DecodingOptions,
+    ) -> Float[np.ndarray, "..."]:
+        """What a compiled program makes of one window."""
+        place = key, np.int32(first_frame), np.float32(options.temperature)
+        return np.asarray(program(self._weights(), side, codes, *place, num_steps=options.num_steps))
 
+    @own_jax_settings()
     def synthesize(self, coefficients: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:
         """Samples of the blocks between consecutive frames: one block fewer than frames."""
         length = (len(coefficients) - 1) * self.hop_length
@@ -175,41 +202,11 @@ class WindowedNetworks:
         core = core_frames(num_frames) if core is None else core
         side, codes = [], []
         for first in range(0, num_frames, core):
-            window = _cut(samples, self.encoder_window_start(first), self.encoder_window_samples(core))
+            window = rows_from(samples, self.encoder_window_start(first), self.encoder_window_samples(core))
             window_side, window_codes = self.encode_window(window, point)
             side.append(window_side)
             codes.append(window_codes)
         return np.concatenate(side)[:num_frames], np.concatenate(codes)[:num_frames]
-
-    def decode(
-        self,
-        side: Int[np.ndarray, "n s"],
-        codes: Int[np.ndarray, "n q"],
-        key: PRNGKeyArray,
-        *,
-        num_samples: int,
-        num_steps: int,
-        temperature: float,
-        core: int | None = None,
-    ) -> Float[np.ndarray, " samples"]:
-        """Samples of one channel at the model's rate; the noise of a frame depends on the key and its number alone."""
-        num_frames = len(codes)
-        core = core_frames(num_frames) if core is None else core
-        context = self.decoder_context
-        output = np.empty(num_samples, np.float32)
-        for first in range(0, num_frames - 1, core):
-            start, length = first - context.past, core + 1 + context.past + context.future
-            samples = self.decode_samples(
-                _cut(side, start, length),
-                _cut(codes, start, length, self.silent_codes),
-                key,
-                start,
-                num_steps=num_steps,
-                temperature=temperature,
-            )
-            part = output[first * self.hop_length : (first + core) * self.hop_length]
-            part[:] = samples[: len(part)]
-        return output
 
     def _encode_window(
         self, model: CodecModel, samples: Float[Array, " window"], point: Int[Array, ""]
@@ -265,11 +262,7 @@ class WindowedNetworks:
         return coefficients[self.decoder_context.past : num_frames - self.decoder_context.future]
 
 
-def _cut(values: np.ndarray, start: int, length: int, fill: np.ndarray | float = 0) -> np.ndarray:
-    """Rows start ... start + length, with `fill` where there are none."""
-    out = np.empty((length, *values.shape[1:]), values.dtype)
-    out[:] = fill
-    first, last = max(start, 0), min(start + length, len(values))
-    if first < last:
-        out[first - start : last - start] = values[first:last]
-    return out
+@own_jax_settings()
+def channel_key(seed: int, channel: int) -> PRNGKeyArray:
+    """What the noise of a channel is drawn with."""
+    return jax.random.fold_in(noise_key(seed), channel)

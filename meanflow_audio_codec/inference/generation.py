@@ -17,7 +17,9 @@ from meanflow_audio_codec.configs.methods import (
     MethodConfig,
 )
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import number
+from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.models.build import uses_guidance
 from meanflow_audio_codec.models.codec_model import CodecModel
@@ -69,6 +71,7 @@ def largest_guidance_scale(pretrained: PretrainedModel) -> float:
             return smallest_guidance_scale(pretrained)
 
 
+@own_jax_settings()
 def generate(
     pretrained: PretrainedModel,
     labels: Int[np.ndarray, " b"],
@@ -96,12 +99,15 @@ def generate(
     num_classes = pretrained.config.decoder.num_classes
     if num_classes == 0:
         raise InputError(f"model {pretrained.name} was trained without labels")
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iu"):
+        raise InputError(f"labels must be a row of whole numbers, not {labels.dtype} of shape {labels.shape}")
     if labels.size == 0 or labels.min() < 0 or labels.max() >= num_classes:
         raise InputError(f"labels must lie in 0 ... {num_classes - 1}")
-    num_steps = pretrained.method.default_num_steps if num_steps is None else num_steps
-    temperature = pretrained.method.default_temperature if temperature is None else temperature
-    check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
-    guidance_scale = default_guidance_scale(pretrained) if guidance_scale is None else guidance_scale
+    options = DecodingOptions.of(pretrained.method, num_steps=num_steps, temperature=temperature, seed=seed)
+    if guidance_scale is None:
+        guidance_scale = default_guidance_scale(pretrained)
+    guidance_scale = number(guidance_scale, "the guidance scale")
     _check_guidance_scale(pretrained, guidance_scale)
 
     @jax.jit
@@ -114,14 +120,14 @@ def generate(
             model.decoder,
             noise,
             conditioning,
-            num_steps=num_steps,
-            temperature=temperature,
+            num_steps=options.num_steps,
+            temperature=options.temperature,
         )
         side = jnp.zeros((*tokens.shape[:2], 0), jnp.int32)
         return pretrained.tokenizer.detokenize(pretrained.normalizer.denormalize(tokens, side))
 
     padded = np.pad(labels.astype(np.int32), (0, -len(labels) % BATCH_SIZE))
-    fold = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))
+    fold = jax.vmap(partial(jax.random.fold_in, noise_key(options.seed)))
     signals = [
         np.asarray(
             decode(

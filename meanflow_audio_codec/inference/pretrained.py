@@ -18,7 +18,9 @@ from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.serialization import from_dict
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import shown
 from meanflow_audio_codec.inference.hub import fetch_from_hub, is_hub_id
+from meanflow_audio_codec.inference.jax_settings import noise_key, own_jax_settings
 from meanflow_audio_codec.models.build import build_method, build_model
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.methods.base import Method
@@ -62,6 +64,10 @@ class PretrainedModel:
     # Metrics that it was chosen by; None where its config.json does not say.
     chosen_by: tuple[str, ...] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy, the weights as NumPy arrays: to read them uses no device, which a fork may not."""
+        return self.__dict__ | {"model": jax.tree.map(np.asarray, self.model)}
+
 
 def built_in_models() -> list[str]:
     """Names of the models that come with the package."""
@@ -74,6 +80,8 @@ def find_model(name_or_directory: str | Path) -> Path:
     Raises:
         InputError: it is none of these, or cannot be fetched.
     """
+    if not isinstance(name_or_directory, str | Path):
+        raise InputError(f"the model must be a name or a folder, not {shown(name_or_directory)}")
     for folder in (WEIGHTS_DIRECTORY / str(name_or_directory), Path(name_or_directory)):
         if (folder / "model.safetensors").is_file():
             return folder
@@ -103,6 +111,7 @@ def read_weights(name_or_directory: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"model {path.parent}: cannot be read ({error})") from None
 
 
+@own_jax_settings()
 def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
     """Read a model.
 
@@ -134,9 +143,7 @@ def load_pretrained(name_or_directory: str | Path) -> PretrainedModel:
         raise InputError(f"model {folder}: config.json describes no model ({error})") from error
     # Shapes only: the initial values would be thrown away.
     skeleton = nnx.eval_shape(
-        lambda: build_model(
-            config, tokenizer.spec, len(normalizer.side_levels), jax.random.key(0)
-        ).without_discriminator()
+        lambda: build_model(config, tokenizer.spec, len(normalizer.side_levels), noise_key(0)).without_discriminator()
     )
     return PretrainedModel(
         name=config.name,

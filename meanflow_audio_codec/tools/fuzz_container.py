@@ -119,7 +119,7 @@ def _readers(codec: "Codec") -> dict[str, Callable[[bytes], None]]:
 
 def example_files(codec: "Codec", rng: np.random.Generator) -> list[bytes]:
     """Small good files: of one and three channels, of one and several slices of time, with and without tags."""
-    block, hop = codec._networks.block_frames, codec._networks.hop_length
+    block, hop = codec.networks.block_frames, codec.networks.hop_length
     files = []
     for channels, hops, size, tags in (
         (1, 2, 500 // block * block, {}),

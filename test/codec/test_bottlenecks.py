@@ -42,7 +42,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 def kept(codec: Codec, side: np.ndarray) -> np.ndarray:
     """Which codes of each frame count."""
-    return np.arange(12) < np.asarray(codec._networks.normalizer.num_kept(jnp.asarray(side)))[..., None]
+    return np.arange(12) < np.asarray(codec.networks.normalizer.num_kept(jnp.asarray(side)))[..., None]
 
 
 def test_codes_survive_the_bytes(codec: Codec) -> None:

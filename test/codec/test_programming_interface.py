@@ -54,7 +54,7 @@ def test_pure_functions_are_those_of_the_codec_and_can_be_jitted_and_differentia
     tokens = codec.analyze(audio, RATE)
     # Before the recording the codec's windows hold silence, which tells the encoder what a padded edge does not.
     # Of the decoder's gains those that the encoder knows are now and then a unit off.
-    assert np.abs(np.asarray(side)[0] - codec._networks.side_of_symbols(tokens.side[0])).max() <= 1
+    assert np.abs(np.asarray(side)[0] - codec.networks.side_of_symbols(tokens.side[0])).max() <= 1
     assert codes.shape == tokens.codes.shape
 
     def energy(model):

@@ -152,7 +152,7 @@ def test_hostile_headers_cost_nothing(files, fields, match):
 
 def test_a_file_without_packets_is_refused():
     codec = tiny_codec()
-    header = Header("tiny", codec._pretrained.weights_hash, RATE, 1, 500)
+    header = Header("tiny", codec.pretrained.weights_hash, RATE, 1, 500)
     with pytest.raises(BitstreamError, match="no samples"):
         codec.decode(write_stream(header, 1_000, []))
 

@@ -186,7 +186,7 @@ def test_a_stream_has_the_packets_and_the_samples_of_the_file(codec, bitrate):
 
 def test_codes_do_not_depend_on_the_windows(codec):
     """The encoder sees less than a block beyond its frame, but windows begin where blocks do."""
-    networks, samples, frames = codec._networks, sound(127 * HOP, 3), 128
+    networks, samples, frames = codec.networks, sound(127 * HOP, 3), 128
     (side, codes), (other_side, other_codes) = (networks.encode(samples, frames, core) for core in (frames, 4 * BLOCK))
     # As of a model of one rate: rounding may move one value in a thousand over the border of its level.
     for ours, reference in ((side, other_side), (codes, other_codes)):
@@ -249,7 +249,7 @@ def test_fewer_digits_are_a_prefix_of_more(codec):
     np.testing.assert_array_equal(np.delete(fewer.side, BANDS, -1), np.delete(more.side, BANDS, -1))
     counts = []
     for tokens in (fewer, more):
-        counts.append(codec._networks.normalizer.num_kept(jnp.asarray(tokens.side)))
+        counts.append(codec.networks.normalizer.num_kept(jnp.asarray(tokens.side)))
         kept = np.arange(DIGITS) < np.asarray(counts[-1])[..., None]
         assert (tokens.codes[~kept] == 2).all()
     assert (counts[0] <= counts[1]).all()
@@ -275,7 +275,7 @@ def test_the_loss_has_finite_gradients_and_sees_the_detail(codec, monkeypatch):
     from meanflow_audio_codec.preprocessing.specs import SignalSpec
     from meanflow_audio_codec.preprocessing.tokenizers import build_tokenizer
 
-    pretrained: PretrainedModel = codec._pretrained
+    pretrained: PretrainedModel = codec.pretrained
     tokenizer = build_tokenizer(scalable_config().tokenizer, SignalSpec((31 * HOP,), RATE))
 
     class Parts:

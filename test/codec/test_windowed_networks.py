@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from fixtures.tiny_models import HOP, RATE, bass_alone, sound, tiny_codec
 
+from meanflow_audio_codec.codec.token_windows import HeldTokens
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL
 
 CORES = (96, 128)
@@ -15,7 +17,7 @@ NUM_SAMPLES = (NUM_FRAMES - 1) * HOP
 
 @pytest.fixture(scope="module")
 def networks():
-    return tiny_codec()._networks  # compiled once for all test files
+    return tiny_codec().networks  # compiled once for all test files
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +31,11 @@ def tokens(networks, samples):
 
 
 def decode(networks, tokens, core: int, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
-    return networks.decode(
-        networks.side_of_symbols(tokens[0]),
-        tokens[1],
-        jax.random.key(seed),
-        num_samples=(len(tokens[1]) - 1) * HOP,
-        num_steps=1,
-        temperature=temperature,
-        core=core,
-    )
+    side, codes = networks.side_of_symbols(tokens[0]), tokens[1]
+    held = HeldTokens(side[None], codes[None], networks.silent_codes)
+    options = DecodingOptions(num_steps=1, temperature=temperature, seed=seed)
+    blocks = list(networks.decoded_windows(held, len(codes), options, core=core))
+    return np.concatenate(blocks, axis=1)[0, : (len(codes) - 1) * HOP]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +113,7 @@ def test_the_encoder_reaches_as_far_as_its_context(networks):
     x, side = (rng.standard_normal((1, 60, width), dtype=np.float32) for width in (HOP, len(networks.side_levels)))
     changed = x.copy()
     changed[:, frame] += 3.0
-    model = tiny_codec()._pretrained.model
+    model = tiny_codec().pretrained.model
     differs = np.asarray(encoder(model, changed, side) != encoder(model, x, side)).any(axis=(0, 2))
     np.testing.assert_array_equal(np.flatnonzero(differs), np.arange(frame - context, frame + context + 1))
 

@@ -105,7 +105,7 @@ def test_what_was_not_trained_is_refused(labels, options, match):
 
 def test_a_codec_does_not_sample_from_nothing():
     with pytest.raises(InputError, match="is a codec"):
-        generate(tiny_codec()._pretrained, np.zeros(1, np.int32), seed=0)
+        generate(tiny_codec().pretrained, np.zeros(1, np.int32), seed=0)
 
 
 # Other methods, and audio.

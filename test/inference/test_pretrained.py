@@ -39,7 +39,7 @@ def weights_of(model) -> list[np.ndarray]:
 @pytest.mark.parametrize("kind", ["codec", "generator"])
 def test_weights_come_back_rounded_to_half_precision(tmp_path, kind):
     config, signal, side = (codec_config(), AUDIO, 8) if kind == "codec" else (generator_config(), IMAGE, 0)
-    normalizer = tiny_codec()._pretrained.normalizer if kind == "codec" else image_normalizer()
+    normalizer = tiny_codec().pretrained.normalizer if kind == "codec" else image_normalizer()
     model = networks(config, signal, side, seed=3)
     save_pretrained(tmp_path, config=config, signal=signal, normalizer=normalizer, model=model, entropy={})
     loaded = load_pretrained(tmp_path)
@@ -57,7 +57,7 @@ def test_what_a_model_was_chosen_by_is_read_and_changes_no_file(tmp_path):
     (folder / CONFIG).write_text(json.dumps(described | {"chosen_by": ["mel", "pesq"]}))
     chosen = load_pretrained(folder)
     assert chosen.chosen_by == ("mel", "pesq")
-    assert chosen.weights_hash == tiny_codec()._pretrained.weights_hash
+    assert chosen.weights_hash == tiny_codec().pretrained.weights_hash
 
 
 @pytest.mark.parametrize("name", built_in_models())

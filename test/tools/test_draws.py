@@ -42,13 +42,13 @@ def test_draws_differ_with_the_temperature_and_not_without() -> None:
 def test_without_flow_the_network_says_nothing() -> None:
     """Whatever the decoder's weights are, the noise goes to the prior as it is; at temperature 0 its mean is left."""
     codec = scalable_codec()
-    pretrained = codec._pretrained
+    pretrained = codec.pretrained
     plain = Codec(dataclasses.replace(pretrained, method=WithoutFlow(pretrained.method)))
     (recording,) = coded(plain, [speech_signal()], 16_000, 1.2)
     decoder = jax.tree.map(lambda leaf: leaf + 1.0, pretrained.model.decoder)
     model = pretrained.model
     other = CodecModel(model.encoder, model.bottleneck, model.prior, decoder)
-    changed = Codec(dataclasses.replace(plain._pretrained, model=other))
+    changed = Codec(dataclasses.replace(plain.pretrained, model=other))
     for temperature in (0.0, 1.0):
         assert np.array_equal(draw(plain, recording, 1, temperature, 0), draw(changed, recording, 1, temperature, 0))
     assert not np.allclose(draw(plain, recording, 1, 1.0, 0), draw(codec, recording, 1, 1.0, 0), atol=1e-4)

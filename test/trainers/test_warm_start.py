@@ -39,7 +39,7 @@ def with_finer_envelope(config: ExperimentConfig) -> ExperimentConfig:
 def test_weights_of_the_same_shapes_are_taken_whole():
     fresh = networks(codec_config(), AUDIO, 8, seed=5)
     start = warm_start(fresh, codec_folder())
-    original = arrays(tiny_codec()._pretrained.model)
+    original = arrays(tiny_codec().pretrained.model)
     assert (start.whole, start.part, start.new) == (len(original), 0, 0)
     for name, array in arrays(start.model).items():
         np.testing.assert_array_equal(array, original[name])
@@ -49,7 +49,7 @@ def test_weights_of_the_same_shapes_are_taken_whole():
 @pytest.mark.parametrize("digits", [7, 2], ids=["grown", "shrunk"])
 def test_arrays_of_another_size_take_the_block_that_both_have(digits):
     fresh = networks(with_digits(digits), AUDIO, 8, seed=5)
-    before, original = arrays(fresh), arrays(tiny_codec()._pretrained.model)
+    before, original = arrays(fresh), arrays(tiny_codec().pretrained.model)
     start = warm_start(fresh, codec_folder())
     differing = {name for name in before if before[name].shape != original[name].shape}
     assert differing
@@ -120,7 +120,7 @@ def test_random_weights_are_not_frozen(tmp_path: Path) -> None:
 
 
 def test_no_model_and_damaged_weights_are_refused(tmp_path: Path):
-    fresh = tiny_codec()._pretrained.model
+    fresh = tiny_codec().pretrained.model
     with pytest.raises(InputError, match="neither a built-in model"):
         warm_start(fresh, tmp_path)
     for name in ("config.json", "model.safetensors"):

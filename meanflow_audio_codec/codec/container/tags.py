@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Mapping
+from typing import Any, cast
 
 from meanflow_audio_codec.codec.container.bitstream_error import BitstreamError
 from meanflow_audio_codec.codec.container.chunks import MAX_BYTES, TAGS
@@ -13,8 +14,11 @@ _KEY = re.compile(r"[a-z0-9_-]{1,32}")
 _VALUE_SIZE = struct.Struct("<H")
 
 
-def tag_problem(key: str, value: str) -> str | None:
+def tag_problem(key: Any, value: Any) -> str | None:
     """Why a tag cannot be stored, or None if it can."""
+    for what, text in (("key", key), ("value", value)):
+        if not isinstance(text, str):
+            return f"tag {str(key)[:40]!r}: the {what} must be text, not {type(text).__name__}"
     if not _KEY.fullmatch(key):
         return f"tag {key[:40]!r}: a key has 1 ... {MAX_KEY_BYTES} of the characters a-z 0-9 _ -"
     try:
@@ -28,13 +32,15 @@ def tag_problem(key: str, value: str) -> str | None:
     return None
 
 
-def tags_to_bytes(tags: Mapping[str, str]) -> bytes:
+def tags_to_bytes(tags: Mapping[str, Any]) -> bytes:
     """The content of the chunk.
 
     Raises:
         BitstreamError: a key or value that cannot be stored, or more than 64 KiB of them.
     """
     parts: list[bytes] = []
+    if not isinstance(cast(Any, tags), Mapping):
+        raise BitstreamError(f"tags must be a mapping of keys to texts, not {type(tags).__name__}")
     for key, value in tags.items():
         problem = tag_problem(key, value)
         if problem is not None:

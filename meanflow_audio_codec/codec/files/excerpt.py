@@ -1,8 +1,8 @@
 """Decoding a part of a file: only the packets that it depends on are read, and only their windows computed."""
 
 from math import gcd
+from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -10,10 +10,10 @@ from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.container import BitstreamError, SeekableReader
 from meanflow_audio_codec.codec.context import core_frames
 from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds, check_seconds
-from meanflow_audio_codec.codec.tokens import Tokens
-from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks, _cut
+from meanflow_audio_codec.codec.token_windows import HeldTokens
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import number
 from meanflow_audio_codec.preprocessing.resampling import resample, resampled_length
 
 # What a part is resampled with on both sides, in samples at the lower of the two rates: longer than SoXR's filter.
@@ -39,9 +39,15 @@ def decode_excerpt(
         BitstreamError: a part of the file that is needed is damaged, or it was made by another model.
         InputError: no audio between start and end, more than `max_seconds`, or an option out of range.
     """
-    check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
-    check_max_seconds(max_seconds)
     header, total = reader.header, reader.trailer.num_samples
+    options = DecodingOptions.of(
+        codec.pretrained.method,
+        num_steps=num_steps,
+        temperature=temperature,
+        seed=seed,
+        default_seed=header.noise_seed,
+    )
+    check_max_seconds(max_seconds)
     codec.check_header(header)
     first, last = sample_range(start, end, total, header.sample_rate)
     check_seconds((last - first) / header.sample_rate, max_seconds)
@@ -50,27 +56,23 @@ def decode_excerpt(
         raise BitstreamError(f"{total} samples do not fit {reader.num_packets} packets: the file is damaged")
     own_first, own_last, offset = _own_range(first, last, header.sample_rate, codec.sample_rate)
     own_last = min(own_last, resampled_length(total, header.sample_rate, codec.sample_rate))
-    part = _Part(codec, reader, own_first, own_last, num_frames)
+    own = _own_samples(codec, reader, own_first, own_last, num_frames, options)
     output = np.empty((header.channels, last - first), np.float32)
-    for channel in range(header.channels):
-        samples = part.decode(
-            channel,
-            jax.random.fold_in(jax.random.key(header.noise_seed if seed is None else seed), channel),
-            num_steps=codec.default_num_steps if num_steps is None else num_steps,
-            temperature=codec.default_temperature if temperature is None else temperature,
-        )
+    for channel, samples in enumerate(own):
         wanted = resample(samples, codec.sample_rate, header.sample_rate)[offset:][: last - first]
         output[channel] = np.pad(wanted, (0, last - first - len(wanted)))
     return output, header.sample_rate
 
 
-def sample_range(start: float, end: float | None, num_samples: int, sample_rate: int) -> tuple[int, int]:
+def sample_range(start: Any, end: Any, num_samples: int, sample_rate: int) -> tuple[int, int]:
     """First sample and the one after the last; an end beyond the recording is its end.
 
     Raises:
         InputError: the start is negative or not before the recording's end, or the end is not after the start.
     """
     seconds = num_samples / sample_rate
+    start = number(start, "the start (--start) in seconds")
+    end = None if end is None else number(end, "the end (--end) in seconds")
     if not 0 <= start < seconds:
         raise InputError(
             f"the start (--start) must lie in 0 ... {seconds:g} s, the length of the recording, not {start}"
@@ -97,44 +99,26 @@ def _own_range(first: int, last: int, rate: int, own_rate: int) -> tuple[int, in
     return begin * own_period, own_last, first - begin * period
 
 
-class _Part:
-    """The windows over some samples at the model's rate, and the tokens of all frames that they see."""
-
-    def __init__(self, codec: Codec, reader: SeekableReader, first: int, last: int, num_frames: int) -> None:
-        self._networks: WindowedNetworks = codec._networks
-        self._first, self._last = first, last
-        self._core = core_frames(num_frames)
-        # The same windows as in decoding the whole, hence the same samples to the last bit.
-        window_samples = self._core * self._networks.hop_length
-        self._windows = range(first // window_samples, -(-last // window_samples))
-        context = self._networks.decoder_context
-        first_frame = max(self._windows.start * self._core - context.past, 0)
-        last_frame = min(self._windows.stop * self._core + 1 + context.future, num_frames)
-        size, channels = reader.header.frames_per_packet, reader.header.channels
-        slices = range(first_frame // size, -(-last_frame // size))
-        self._base = slices.start * size
-        packets = (reader.packet(part * channels + channel) for part in slices for channel in range(channels))
-        self._tokens: Tokens = codec.decode_packets(reader.header, packets)
-        if self._base + self._tokens.codes.shape[1] < last_frame:
-            raise BitstreamError(f"the last packet lacks frames of the {num_frames} of the file: it is damaged")
-
-    def decode(
-        self, channel: int, key: jax.Array, *, num_steps: int, temperature: float
-    ) -> Float[np.ndarray, " samples"]:
-        """The samples of one channel at the model's rate."""
-        networks, context = self._networks, self._networks.decoder_context
-        length = context.past + self._core + 1 + context.future
-        side, output = networks.side_of_symbols(self._tokens.side[channel]), []
-        for window in self._windows:
-            start = window * self._core - context.past
-            samples = networks.decode_samples(
-                _cut(side, start - self._base, length),
-                _cut(self._tokens.codes[channel], start - self._base, length, networks.silent_codes),
-                key,
-                start,
-                num_steps=num_steps,
-                temperature=temperature,
-            )
-            output.append(samples)
-        skipped = self._first - self._windows.start * self._core * networks.hop_length
-        return np.concatenate(output)[skipped:][: self._last - self._first]
+def _own_samples(
+    codec: Codec, reader: SeekableReader, first: int, last: int, num_frames: int, options: DecodingOptions
+) -> Float[np.ndarray, "channels samples"]:
+    """The samples `first` ... `last` at the model's rate, from the packets that their windows see."""
+    networks, header = codec.networks, reader.header
+    # The same windows as in decoding the whole, hence the same samples to the last bit.
+    core = core_frames(num_frames)
+    window_samples = core * networks.hop_length
+    windows = range(first // window_samples, -(-last // window_samples))
+    context = networks.decoder_context
+    first_frame = max(windows.start * core - context.past, 0)
+    last_frame = min(windows.stop * core + 1 + context.future, num_frames)
+    size, channels = header.frames_per_packet, header.channels
+    slices = range(first_frame // size, -(-last_frame // size))
+    packets = (reader.packet(part * channels + channel) for part in slices for channel in range(channels))
+    tokens, base = codec.decode_packets(header, packets), slices.start * size
+    if base + tokens.codes.shape[1] < last_frame:
+        raise BitstreamError(f"the last packet lacks frames of the {num_frames} of the file: it is damaged")
+    side = np.stack([networks.side_of_symbols(symbols) for symbols in tokens.side])
+    held = HeldTokens(side, tokens.codes, networks.silent_codes, first=base)
+    blocks = networks.decoded_windows(held, num_frames, options, channels=channels, windows=windows)
+    skipped = first - windows.start * window_samples
+    return np.concatenate(list(blocks), axis=1)[:, skipped:][:, : last - first]

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from meanflow_audio_codec.codec.audio_input import as_channels
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET, StreamPacket
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import whole_number
 
 
 def encode_stream(
@@ -27,7 +29,7 @@ def encode_stream(
     encoder = None
     for block in blocks:
         if encoder is None:
-            channels = len(np.atleast_2d(np.asarray(block)))
+            channels = len(as_channels(block, allow_empty=True))
             encoder = codec.streaming_encoder(
                 sample_rate=sample_rate, channels=channels, bitrate=bitrate, frames_per_packet=frames_per_packet
             )
@@ -66,6 +68,7 @@ def decode_stream(
         seed=seed,
         temperature=temperature,
     )
+    num_samples = None if num_samples is None else whole_number(num_samples, "the number of samples")
     num_given = 0
     for packet in packets:
         block = decoder.push(packet)

@@ -4,20 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from meanflow_audio_codec.codec.audio_input import as_channels
 from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.container import BitstreamError, CheckedFile, Packet, StreamWriter
 from meanflow_audio_codec.codec.container.byte_files import WritableFile
 from meanflow_audio_codec.codec.container.stream_writer import NO_TAGS
-from meanflow_audio_codec.codec.context import core_frames
 from meanflow_audio_codec.codec.files.packet_streams import encode_stream
 from meanflow_audio_codec.codec.length_limit import DEFAULT_MAX_SECONDS, check_max_seconds
 from meanflow_audio_codec.codec.packets import FRAMES_PER_PACKET
-from meanflow_audio_codec.codec.windowed_networks import _cut
-from meanflow_audio_codec.inference.decoding_options import check_decoding_options
+from meanflow_audio_codec.codec.token_windows import HeldTokens
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
 from meanflow_audio_codec.preprocessing.resampling import resampled_length
 from meanflow_audio_codec.preprocessing.streaming_resampling import StreamingResampler
 
@@ -84,42 +83,30 @@ def decode_file(
         BitstreamError: the file was made by another model, or a packet is damaged, which is found when its turn comes.
         InputError: an option out of range, or more audio than `max_seconds`.
     """
-    check_decoding_options(num_steps=num_steps, temperature=temperature, seed=seed)
+    options = DecodingOptions.of(
+        codec.pretrained.method,
+        num_steps=num_steps,
+        temperature=temperature,
+        seed=seed,
+        default_seed=file.header.noise_seed,
+    )
     check_max_seconds(max_seconds)
     codec.check_header(file.header)
     codec.check_length(file.header, file.num_samples, file.num_frames, max_seconds=max_seconds)
-    return _decoded_blocks(
-        codec,
-        file,
-        seed=file.header.noise_seed if seed is None else seed,
-        num_steps=codec.default_num_steps if num_steps is None else num_steps,
-        temperature=codec.default_temperature if temperature is None else temperature,
-    )
+    return _decoded_blocks(codec, file, options)
 
 
 def _decoded_blocks(
-    codec: Codec, file: CheckedFile, *, seed: int, num_steps: int, temperature: float
+    codec: Codec, file: CheckedFile, options: DecodingOptions
 ) -> Iterator[Float[np.ndarray, "channels samples"]]:
-    networks, context, channels = codec._networks, codec._networks.decoder_context, file.header.channels
-    own_samples = resampled_length(file.num_samples, file.header.sample_rate, codec.sample_rate)
-    core = core_frames(file.num_frames)
-    length = context.past + core + 1 + context.future
-    tokens = _TokenWindow(codec, file)
-    keys = [jax.random.fold_in(jax.random.key(seed), channel) for channel in range(channels)]
-    resampler = StreamingResampler(codec.sample_rate, file.header.sample_rate, channels)
-    left = file.num_samples
-    for first in range(0, file.num_frames - 1, core):
-        start = first - context.past
-        tokens.move(start, min(start + length, file.num_frames))
-        samples = [
-            networks.decode_samples(
-                *tokens.window(channel, start, length), key, start, num_steps=num_steps, temperature=temperature
-            )
-            for channel, key in enumerate(keys)
-        ]
-        own_block = np.stack(samples)[:, : own_samples - first * networks.hop_length]
+    rate, channels = file.header.sample_rate, file.header.channels
+    resampler = StreamingResampler(codec.sample_rate, rate, channels)
+    own_left, left = resampled_length(file.num_samples, rate, codec.sample_rate), file.num_samples
+    windows = codec.networks.decoded_windows(_FileTokens(codec, file), file.num_frames, options, channels=channels)
+    for own_block in windows:
         # The two roundings of a resampled length can give some samples too many.
-        block = resampler.push(own_block)[:, :left]
+        block = resampler.push(own_block[:, :own_left])[:, :left]
+        own_left = max(own_left - own_block.shape[1], 0)
         left -= block.shape[1]
         yield block
     yield resampler.finish()[:, :left]
@@ -134,46 +121,48 @@ class _Shapes:
 
     def __iter__(self) -> Iterator[Any]:
         for block in self._blocks:
-            self.channels, num_samples = np.atleast_2d(np.asarray(block)).shape
+            channels = as_channels(block, allow_empty=True)
+            self.channels, num_samples = channels.shape
             self.num_samples += num_samples
-            yield block
+            yield channels
 
 
-class _TokenWindow:
-    """Side information and codes of the frames that a window sees, and of the rest of their last packets."""
+class _FileTokens:
+    """Tokens of a file, packet by packet: those that a window sees, and the rest of their packets."""
 
     def __init__(self, codec: Codec, file: CheckedFile) -> None:
-        self._networks = codec._networks
-        self._coder = codec.packet_coder
+        self._networks, self._coder = codec.networks, codec.packet_coder
+        self._num_frames = file.num_frames
         self._packets = file.packets()
         num_side, num_codes = len(self._networks.side_levels), len(self._networks.code_levels)
-        self._side = [np.zeros((0, num_side), np.int32)] * file.header.channels
-        self._codes = [np.zeros((0, num_codes), np.int32)] * file.header.channels
+        self._side = np.zeros((file.header.channels, 0, num_side), np.int32)
+        self._codes = np.zeros((file.header.channels, 0, num_codes), np.int32)
         self._first = 0
 
-    def move(self, first: int, last: int) -> None:
-        """Forget the frames before `first`, and decode packets up to that of the frame before `last`.
+    def window(
+        self, first: int, length: int
+    ) -> tuple[Int[np.ndarray, "channels window s"], Int[np.ndarray, "channels window q"]]:
+        """The frames from `first` on, with silence before and after the recording; earlier ones are forgotten.
 
         Raises:
             BitstreamError: a packet is damaged.
         """
         forgotten = max(first - self._first, 0)
-        self._side = [side[forgotten:] for side in self._side]
-        self._codes = [codes[forgotten:] for codes in self._codes]
+        self._side, self._codes = self._side[:, forgotten:], self._codes[:, forgotten:]
         self._first += forgotten
-        while self._first + len(self._codes[0]) < last:
-            packets = list(islice(self._packets, len(self._codes)))
-            if len(packets) < len(self._codes):
-                raise BitstreamError("the file has become shorter while it was read: begin anew")
-            for channel, packet in enumerate(packets):
-                symbols, codes = self._coder.decode(packet.payload, packet.num_frames)
-                side = self._networks.side_of_symbols(symbols)
-                self._side[channel] = np.concatenate([self._side[channel], side])
-                self._codes[channel] = np.concatenate([self._codes[channel], codes])
+        last = min(first + length, self._num_frames)
+        while self._first + self._codes.shape[1] < last:
+            self._read_slice()
+        held = HeldTokens(self._side, self._codes, self._networks.silent_codes, first=self._first)
+        return held.window(first, length)
 
-    def window(
-        self, channel: int, first: int, length: int
-    ) -> tuple[Int[np.ndarray, "window s"], Int[np.ndarray, "window q"]]:
-        """The frames of one channel from `first` on, with silence before and after the recording."""
-        start, silent = first - self._first, self._networks.silent_codes
-        return _cut(self._side[channel], start, length), _cut(self._codes[channel], start, length, silent)
+    def _read_slice(self) -> None:
+        """The packets of the next slice of time."""
+        packets = list(islice(self._packets, len(self._codes)))
+        if len(packets) < len(self._codes):
+            raise BitstreamError("the file has become shorter while it was read: begin anew")
+        decoded = [self._coder.decode(packet.payload, packet.num_frames) for packet in packets]
+        side = np.stack([self._networks.side_of_symbols(symbols) for symbols, _ in decoded])
+        codes = np.stack([codes for _, codes in decoded])
+        self._side = np.concatenate([self._side, side], axis=1)
+        self._codes = np.concatenate([self._codes, codes], axis=1)

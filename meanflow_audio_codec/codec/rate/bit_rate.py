@@ -1,10 +1,11 @@
 """What bit rate a channel is asked to keep, and which operating point of the model serves it."""
 
-import numpy as np
+from typing import Any
 
 from meanflow_audio_codec.codec.rate.rate_control import operating_point_for
 from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import number
 
 # Below the lowest operating point by this factor at most: less would leave no digits at all.
 LOWEST_SHARE = 0.6
@@ -19,7 +20,7 @@ class BitRate:
         InputError: the model has one rate only, or the rate is out of its range.
     """
 
-    def __init__(self, networks: WindowedNetworks, bitrate: float | None = None, channels: int = 1):
+    def __init__(self, networks: WindowedNetworks, bitrate: Any = None, channels: int = 1):
         self.bits_per_second: float | None = None
         self.point = 0
         points = networks.normalizer.bit_rates
@@ -30,9 +31,7 @@ class BitRate:
         if bitrate is None:
             self.bits_per_second = float(networks.default_bits_per_second)
         else:
-            if isinstance(bitrate, bool) or not isinstance(bitrate, int | float | np.number):
-                raise InputError(f"the bit rate must be a number of kbit/s, not {bitrate!r}")
-            self.bits_per_second = 1000.0 * float(bitrate) / channels
+            self.bits_per_second = 1000.0 * number(bitrate, "the bit rate in kbit/s (--bitrate)") / channels
         lowest, highest = LOWEST_SHARE * points[0], points[-1]
         if not lowest <= self.bits_per_second <= highest:
             of_channels = f" of {channels} channels" if channels > 1 else ""

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.given_numbers import number, whole_number
 from meanflow_audio_codec.preprocessing.normalizer import GainColumns
 
 
@@ -26,9 +27,9 @@ class Concealment:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not self.fade_db > 0.0:
+        if not number(self.fade_db, "the fade of lost packets") > 0.0:
             raise InputError(f"the fade of lost packets must be above 0 dB per frame, not {self.fade_db}")
-        if self.repeat < 0:
+        if whole_number(self.repeat, "the frames that repeat codes") < 0:
             raise InputError(f"the frames that repeat codes must be 0 or more, not {self.repeat}")
 
     def fill(

@@ -1,6 +1,7 @@
 """Packets that arrive one by one, or do not, to audio."""
 
-import jax
+from typing import Any, NoReturn, cast
+
 import numpy as np
 from jaxtyping import Float
 
@@ -9,8 +10,10 @@ from meanflow_audio_codec.codec.entropy_coding.packet_coder import PacketCoder
 from meanflow_audio_codec.codec.packets import StreamPacket
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.codec.streaming.token_history import TokenHistory
-from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks
+from meanflow_audio_codec.codec.windowed_networks import WindowedNetworks, channel_key
 from meanflow_audio_codec.errors import InputError
+from meanflow_audio_codec.inference.decoding_options import DecodingOptions
+from meanflow_audio_codec.inference.given_numbers import shown, whole_number
 from meanflow_audio_codec.preprocessing.resampling import resampled_length
 from meanflow_audio_codec.preprocessing.streaming_resampling import StreamingResampler, resampling_delay
 
@@ -35,9 +38,7 @@ class StreamingDecoder:
         sample_rate: int,
         channels: int,
         frames_per_packet: int,
-        num_steps: int,
-        seed: int,
-        temperature: float,
+        options: DecodingOptions,
         concealment: Concealment,
     ):
         self.sample_rate = sample_rate
@@ -46,9 +47,8 @@ class StreamingDecoder:
         self._model_rate = model_rate
         self._networks = networks
         self._packet_coder = packet_coder
-        self._num_steps = num_steps
-        self._temperature = temperature
-        self._keys = [jax.random.fold_in(jax.random.key(seed), channel) for channel in range(channels)]
+        self._options = options
+        self._keys = [channel_key(options.seed, channel) for channel in range(channels)]
         self._resampler = StreamingResampler(model_rate, sample_rate, channels)
         context = networks.decoder_context
         self._window_frames = context.past + frames_per_packet + context.future
@@ -71,6 +71,14 @@ class StreamingDecoder:
         self._num_frames = 0
         self._emitted = 0
         self._finished = False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a resampling filter in the middle of its work cannot be.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a stream cannot be copied or pickled: make a new decoder where it is needed")
 
     @property
     def latency_samples(self) -> int:
@@ -106,6 +114,9 @@ class StreamingDecoder:
             if self._ended:
                 return np.zeros((self.channels, 0), np.float32)
             return self._resampler.push(self._place(None))
+        given: Any = packet
+        if not isinstance(given, StreamPacket) or not isinstance(cast(Any, given.payload), bytes):
+            raise InputError(f"a stream takes StreamPacket(index, channel, num_frames, payload), not {shown(packet)}")
         place = (self._next_index, len(self._slice))
         if (packet.index, packet.channel) < place:
             return np.zeros((self.channels, 0), np.float32)
@@ -135,6 +146,9 @@ class StreamingDecoder:
             samples.append(self._place(None))
         own_samples = max(self._num_frames - 1, 0) * self._networks.hop_length
         if num_samples is not None:
+            num_samples = whole_number(num_samples, "the number of samples")
+            if num_samples < 0:
+                raise InputError(f"the number of samples must not be negative: {num_samples}")
             own_samples = resampled_length(num_samples, self.sample_rate, self._model_rate)
             missing = self._networks.num_frames(own_samples) - self._num_frames
             if not -self.frames_per_packet < missing <= (0 if self._ended else MAX_GAP_FRAMES):
@@ -205,9 +219,7 @@ class StreamingDecoder:
         first_core = first_frame + networks.decoder_context.past
         output = np.empty((self.channels, self.frames_per_packet * hop), np.float32)
         for channel, (history, key) in enumerate(zip(self._history, self._keys, strict=True)):
-            coefficients = networks.decode_window(
-                *history.window(), key, first_frame, num_steps=self._num_steps, temperature=self._temperature
-            )
+            coefficients = networks.decode_window(*history.window(), key, first_frame, self._options)
             frames = np.concatenate([self._last_frame[channel], coefficients])
             output[channel] = networks.synthesize(frames)
             self._last_frame[channel] = frames[-1:]

@@ -1,6 +1,6 @@
 """Audio that arrives piece by piece, to packets."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -50,6 +50,14 @@ class StreamingEncoder:
         self._next_index = 0
         self._finished = False
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a resampling filter in the middle of its work cannot be.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a stream cannot be copied or pickled: make a new encoder where it is needed")
+
     @property
     def is_empty(self) -> bool:
         """Whether no sample has come."""
@@ -82,10 +90,9 @@ class StreamingEncoder:
         """
         if self._finished:
             raise ValueError("the stream is finished: make a new encoder")
-        block = np.asarray(audio)
+        block = as_channels(audio, allow_empty=True)
         if block.size == 0:
             return []
-        block = as_channels(block)
         if len(block) != self.channels:
             raise InputError(f"audio has {len(block)} channels, and this stream {self.channels}: give as many")
         return self._encode(self._resampler.push(block))

@@ -84,7 +84,7 @@ def test_samples_are_those_of_the_whole_recording(codec, rate):
 
 def test_a_packet_leaves_with_the_very_sample_it_needs(codec):
     encoder = codec.streaming_encoder(frames_per_packet=FRAMES)
-    future = codec._networks.encoder_context.future
+    future = codec.networks.encoder_context.future
     audio = sound(40 * HOP)
     position = 0
     for index in range(3):
@@ -111,7 +111,7 @@ def test_samples_come_within_the_stated_latency(codec, rate):
     assert pushed > 2 * latency
     assert min(margins[-len(margins) // 2 :]) >= 0
     if rate == RATE:
-        hops = FRAMES + 1 + codec._networks.encoder_context.future + codec._networks.decoder_context.future
+        hops = FRAMES + 1 + codec.networks.encoder_context.future + codec.networks.decoder_context.future
         assert latency == hops * HOP
         # And not before: it is no looser than one step of this test.
         assert min(margins[-len(margins) // 2 :]) <= step
@@ -156,11 +156,11 @@ def test_joints_do_not_click(codec, packets):
     bass = []
     for packet in packets:
         side, codes = coder.decode(packet.payload, packet.num_frames)
-        side = bass_alone(codec._networks, side)
+        side = bass_alone(codec.networks, side)
         bass.append(packet._replace(payload=coder.encode(side, codes)))
     for stream in (bass, [packet if packet.index not in (5, 9) else None for packet in bass]):
         curvature = np.abs(np.diff(decode(codec, stream, temperature=0.0), n=2))
-        context = codec._networks.decoder_context.future
+        context = codec.networks.decoder_context.future
         # Windows of decoded samples meet at the middle of the frame that is the last one of a window.
         joints = np.arange((-context % FRAMES - 1) * HOP, len(curvature), PACKET)
         joints = joints[(joints > 2 * HOP) & (joints < len(curvature) - 2 * HOP)]
@@ -178,7 +178,7 @@ def test_lost_packets_are_bridged_and_the_rest_is_bit_exact(lost):
     assert decoded.shape == expected.shape
     assert np.isfinite(decoded).all()
     # A frame's tokens reach `past` frames on and `future` frames back; a frame sounds in two blocks.
-    past, future = codec._networks.decoder_context
+    past, future = codec.networks.decoder_context
     touched = np.zeros(len(decoded), bool)
     for index in lost:
         first, last = index * FRAMES - future - 1, (index + 1) * FRAMES + past

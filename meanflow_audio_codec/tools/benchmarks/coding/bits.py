@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     codec = Codec.from_pretrained(arguments.model)
     coder = codec.packet_coder
-    if coder.envelope is None or not codec._pretrained.normalizer.bit_rates:
+    if coder.envelope is None or not codec.pretrained.normalizer.bit_rates:
         raise InputError(f"model {codec.name} has one bit rate: nothing to compare")
     folder = find_data_directory(arguments.data_dir) / "speech"
     clips = _clips(codec, folder, arguments.split)
