@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.pages import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RESEARCH = ROOT / "documentation" / "research"
 PAGES = (
     RESEARCH / "meanflow/meanflow_key_eqn.md",

@@ -5,13 +5,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from fixtures.pages import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    page
-    for pattern in ("*.md", "documentation/**/*.md", "meanflow_audio_codec/**/*.md", "examples/**/*.md")
-    for page in ROOT.glob(pattern)
-)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\[]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 MOST_LINES = 150
