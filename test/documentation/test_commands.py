@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from fixtures.pages import PAGES, ROOT
+from pages import PAGES, ROOT
 
 from meanflow_audio_codec.__main__ import COMMANDS, main
 from meanflow_audio_codec.configs.recipes import recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.pages import ROOT
+from pages import ROOT
 
 RESEARCH = ROOT / "documentation" / "research"
 PAGES = (
