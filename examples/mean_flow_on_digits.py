@@ -31,10 +31,10 @@ arguments = parser.parse_args()
 
 data = Mnist(data_directory=arguments.data_dir, batch_size=64) if arguments.data_dir else SyntheticImages(batch_size=64)
 tokenizer = build_tokenizer(ReshapeConfig(patch=7), data.spec)  # an image is 16 squares of 49 pixels
-config = VelocityNetConfig(architecture=ConvNeXtConfig(width=64, num_blocks=3), output="data", num_classes=10)
-method = ImprovedMeanFlow(ImprovedMeanFlowConfig())
+network = ConvNeXtConfig(width=64, num_blocks=3, kernel_size=3)
+config = VelocityNetConfig(architecture=network, output="data", num_classes=10)
+method, optimizer = ImprovedMeanFlow(ImprovedMeanFlowConfig()), optax.adam(2e-3)
 net = VelocityNet(config, tokenizer.spec, 0, use_guidance=False, rngs=nnx.Rngs(params=jax.random.key(0)))
-optimizer = optax.adam(2e-3)
 
 
 @jax.jit
@@ -53,8 +53,8 @@ for step in range(arguments.num_steps):
     if step % 100 == 0 or step == arguments.num_steps - 1:
         print(f"step {step}: error of the velocity {figures['objective']:.3f}")
 
-label = jnp.arange(10).repeat(10)
 noise = jax.random.normal(jax.random.key(1), (100, *tokens.shape[1:]))
-images = tokenizer.detokenize(sample(method, net, noise, Conditioning(label=label), num_steps=1))
+draw = jax.jit(lambda net: sample(method, net, noise, Conditioning(label=jnp.arange(10).repeat(10)), num_steps=1))
+images = tokenizer.detokenize(draw(net))
 plt.imsave(arguments.output, images.reshape(10, 10, 28, 28).transpose(1, 2, 0, 3).reshape(280, 280), cmap="gray")
 print(f"wrote {arguments.output}: one column per digit, each image from one evaluation of the network")
