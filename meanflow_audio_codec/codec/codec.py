@@ -72,7 +72,7 @@ class Codec(TokenCodec):
         """The bytes of a .mfc file.
 
         `audio` is float in [-1, 1], of shape (channels, samples) or (samples,): NumPy, JAX or PyTorch; `sample_rate` in
-        Hz; `bitrate` in kbit/s of payload, all channels together, kept to on average; `tags` are texts to keep with it.
+        Hz; `bitrate` in kbit/s of payload, all channels together, as an average; `tags` are texts to keep with it.
 
         Raises:
             InputError: no samples, NaN or infinite samples, a wrong shape, a rate, a channel count, a bit rate or a

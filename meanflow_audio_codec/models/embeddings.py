@@ -14,7 +14,7 @@ def fourier_features(
     """Sines and cosines at geometrically spaced angular frequencies up to `max_frequency` rad per unit.
 
     The derivative of these features along time, and with it du/dt, is bounded by `max_frequency`: a mean flow trained
-    with the usual 1000 rad does not converge (documentation/research/improved_mean_flow.md).
+    with the usual 1000 rad does not converge (documentation/research/improved_meanflow/improved_meanflow_key_eqn.md).
     """
     frequencies = np.geomspace(max_frequency / 24.0, max_frequency, num_frequencies).astype(np.float32)
     angle = value[:, None] * frequencies

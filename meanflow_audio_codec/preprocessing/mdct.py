@@ -2,7 +2,7 @@
 
 With N = hop_length, windows have 2N samples, each frame has N coefficients, and frame k covers samples (k - 1) N ...
 (k + 1) N - 1; zeros stand before and after the signal, so every sample lies in exactly two frames. The transform keeps
-inner products and `imdct` is its adjoint. Equation numbers refer to documentation/research/mdct.md.
+inner products and `imdct` is its adjoint. Equation numbers refer to documentation/research/mdct/theory.md.
 """
 
 from functools import cache, partial

@@ -1,7 +1,7 @@
 """Windows of the MDCT, computed once on the host in float64.
 
 Every window has 2 * hop_length values, is symmetric, and satisfies Princen and Bradley's condition, w[n]^2 +
-w[n + hop_length]^2 = 1. Equation numbers refer to documentation/research/mdct.md.
+w[n + hop_length]^2 = 1. Equation numbers refer to documentation/research/mdct/theory.md.
 """
 
 from functools import cache
