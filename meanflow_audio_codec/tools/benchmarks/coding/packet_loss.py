@@ -7,7 +7,7 @@ are lost for every way of replacing them.
 
 import argparse
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from meanflow_audio_codec.codec.codec import Codec
 from meanflow_audio_codec.codec.packets import StreamPacket
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.datasets.audio.audio_folder import AudioFolder
-from meanflow_audio_codec.evaluators.clip_scores import ClipPair, check_metrics
-from meanflow_audio_codec.evaluators.codec_evaluation import Clip, Scoring, evaluate_original
+from meanflow_audio_codec.evaluators.clip_scores import check_metrics
+from meanflow_audio_codec.evaluators.codec_evaluation import Coded, Scoring, evaluate_original
+from meanflow_audio_codec.evaluators.evaluation_clips import Clip
 from meanflow_audio_codec.evaluators.metric_marks import metric_marks
 from meanflow_audio_codec.evaluators.score_table import format_markdown
 from meanflow_audio_codec.inference.pretrained import load_pretrained
@@ -85,10 +86,10 @@ def main() -> None:
     channels = [Channel(loss, burst) for burst in arguments.burst for loss in arguments.loss if loss > 0]
     for channel in [Channel(0.0, 0.0), *channels]:
         for way in [*ways, SILENCE] if channel.loss else ways[:1]:
-            pairs = _decoded(codec, clips, streams, channel, way, frames)
             replaced = "silence" if way is SILENCE else f"fade {way.fade_db:g} dB, repeat {way.repeat}"
             name = f"{channel.name}, {replaced}" if channel.loss else channel.name
-            systems.append(scoring.system(name, None, pairs, marks=marks))
+            code = partial(_received, codec, clips, streams, channel, way, frames)
+            systems.append(scoring.system(name, clips, codec.sample_rate, code, marks=marks))
             sys.stdout.write(format_markdown(systems[-1:]))
             sys.stdout.flush()
     sys.stdout.write("\n" + format_markdown(systems))
@@ -128,23 +129,24 @@ def _packets(codec: Codec, samples: np.ndarray, frames: int, bitrate: float | No
     return encoder.push(samples) + encoder.finish()
 
 
-def _decoded(
+def _received(
     codec: Codec,
     clips: list[Clip],
     streams: list[list[StreamPacket]],
     channel: Channel,
     way: Concealment,
     frames: int,
-) -> Iterator[ClipPair]:
-    """Every clip, decoded live without the packets that were lost."""
-    for number, ((name, samples, transcript), packets) in enumerate(zip(clips, streams, strict=True)):
-        decoder = codec.streaming_decoder(frames_per_packet=frames, seed=number, concealment=way)
-        lost = channel.lost(len(packets), number)
-        blocks = [decoder.push(None if gone else packet) for packet, gone in zip(packets, lost, strict=True)]
-        blocks.append(decoder.finish(len(samples)))
-        # A decoder that sees no frames ahead has given some of the silence behind the last packet already.
-        decoded = np.concatenate(blocks, axis=1)[0, : len(samples)]
-        yield ClipPair(name, samples, decoded, codec.sample_rate, transcript)
+    clip: Clip,
+) -> Coded:
+    """A clip, decoded live without the packets that were lost."""
+    number = next(index for index, each in enumerate(clips) if each is clip)
+    packets = streams[number]
+    decoder = codec.streaming_decoder(frames_per_packet=frames, seed=number, concealment=way)
+    lost = channel.lost(len(packets), number)
+    blocks = [decoder.push(None if gone else packet) for packet, gone in zip(packets, lost, strict=True)]
+    blocks.append(decoder.finish(len(clip.samples)))
+    # A decoder that sees no frames ahead has given some of the silence behind the last packet already.
+    return Coded(np.concatenate(blocks, axis=1)[0, : len(clip.samples)], None)
 
 
 if __name__ == "__main__":
