@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.given_numbers import shown
@@ -16,7 +16,7 @@ class Tokens(NamedTuple):
     codes: Int[np.ndarray, "channels frames digits"]
 
 
-def as_integers(values: Any, what: str) -> Int[np.ndarray, "..."]:
+def as_integers(values: Any, what: str) -> Integer[np.ndarray, "..."]:
     """A NumPy array of integers, of any size of them.
 
     Raises:

@@ -220,7 +220,7 @@ def test_arrays_that_are_no_tokens_are_refused(codec):
     tokens = codec.tokenize(sound(31 * HOP), RATE)
     for bad, match in (
         (tokens[:, :-1], r"integers of shape \(frames, 22\)"),
-        (tokens.astype(np.float32), "not float32"),
+        (tokens.astype(np.float32), "not of float32"),
         (tokens[:0], "must be positive"),
         (tokens[:7], "must have shape"),
         (tokens + 10**4, "must lie in 0"),

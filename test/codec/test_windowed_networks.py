@@ -119,19 +119,23 @@ def test_the_encoder_reaches_as_far_as_its_context(networks):
 
 
 def test_the_encoder_sees_no_further_than_its_context(networks, samples, tokens):
-    frame, context = 100, networks.encoder_context.future
-    # Frame k covers samples (k - 1) * HOP ... (k + 1) * HOP - 1.
-    before, after = samples.copy(), samples.copy()
-    before[: frame * HOP] = sound(frame * HOP, seed=9)  # frames 0 ... frame hold changed samples
-    after[frame * HOP :] = sound(NUM_SAMPLES - frame * HOP, seed=9)  # frames frame ... hold changed samples
-    codes_before = networks.encode(before, NUM_FRAMES, core=WHOLE)[1]
-    codes_after = networks.encode(after, NUM_FRAMES, core=WHOLE)[1]
-    first, last = frame + 1 + context, frame - context
-    np.testing.assert_array_equal(codes_before[first:], tokens[1][first:])
-    np.testing.assert_array_equal(codes_after[:last], tokens[1][:last])
-    # And it does look that way at all, else this would prove nothing.
-    assert (codes_before[frame + 1 : first] != tokens[1][frame + 1 : first]).any()
-    assert (codes_after[last:frame] != tokens[1][last:frame]).any()
+    context = networks.encoder_context.future
+    looks_back, looks_ahead = [], []
+    for frame in (60, 100, 140, 180, 220):
+        # Frame k covers samples (k - 1) * HOP ... (k + 1) * HOP - 1.
+        before, after = samples.copy(), samples.copy()
+        before[: frame * HOP] = sound(frame * HOP, seed=9)  # frames 0 ... frame hold changed samples
+        after[frame * HOP :] = sound(NUM_SAMPLES - frame * HOP, seed=9)  # frames frame ... hold changed samples
+        codes_before = networks.encode(before, NUM_FRAMES, core=WHOLE)[1]
+        codes_after = networks.encode(after, NUM_FRAMES, core=WHOLE)[1]
+        first, last = frame + 1 + context, frame - context
+        np.testing.assert_array_equal(codes_before[first:], tokens[1][first:])
+        np.testing.assert_array_equal(codes_after[:last], tokens[1][:last])
+        looks_back.append((codes_before[frame + 1 : first] != tokens[1][frame + 1 : first]).any())
+        looks_ahead.append((codes_after[last:frame] != tokens[1][last:frame]).any())
+    # And it does look both ways somewhere, else this would prove nothing; digits are coarse, so not everywhere.
+    assert any(looks_back)
+    assert any(looks_ahead)
 
 
 def test_the_decoder_reaches_as_far_as_its_context(networks, tokens, whole):
