@@ -98,7 +98,8 @@ class TokenCodec:
         except ValueError as error:
             raise InputError(f"model {self.name}: damaged entropy tables ({error})") from error
         symbol_levels = () if coder.envelope is None else coder.envelope.levels
-        if (symbol_levels, coder.codes.levels) != (self.networks.symbol_levels, self.networks.code_levels):
+        belongs = (symbol_levels, coder.codes.levels) == (self.networks.symbol_levels, self.networks.code_levels)
+        if not belongs or (coder.envelope is not None and coder.envelope.block_frames != self.networks.block_frames):
             raise InputError(f"model {self.name}: entropy tables and config.json do not belong together")
         return coder
 
