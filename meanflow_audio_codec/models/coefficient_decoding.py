@@ -49,13 +49,28 @@ def coefficients_from_noise(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by the decoder's condition and their side information, from unit noise."""
+    draw = draw_from_noise(method, normalizer, decoder, condition, noise, num_steps=num_steps, temperature=temperature)
+    return coefficients_of_draw(normalizer, condition, side, draw, temperature=temperature)
+
+
+def draw_from_noise(
+    method: Method,
+    normalizer: TokenNormalizer,
+    decoder: VelocityFunction,
+    condition: LocalCondition,
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """What the decoder makes of unit noise: tokens, or their standardised residual if there is a prediction."""
     blocks = normalizer if isinstance(normalizer, BlockGainShapeNormalizer) else None
     temperature = jnp.asarray(temperature, jnp.float32)
     if blocks is not None:
         noise = noise * blocks.relative_temperature(temperature)
         if blocks.config.uncertainty_exponent > 0.0 and condition.prediction is not None:
             noise = noise * blocks.relative_noise(condition.prediction.variance, condition.prediction.mean_square)
-    tokens = sample(
+    return sample(
         method,
         decoder,
         noise,
@@ -63,8 +78,21 @@ def coefficients_from_noise(
         num_steps=num_steps,
         temperature=temperature,
     )
+
+
+def coefficients_of_draw(
+    normalizer: TokenNormalizer,
+    condition: LocalCondition,
+    side: Int[Array, "b n s"],
+    draw: Float[Array, "b n bins"],
+    *,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames from what the decoder made of noise at this temperature."""
+    tokens = draw
     if condition.prediction is not None:
-        tokens = condition.prediction.restore(tokens)
-        if blocks is not None:
-            tokens = blocks.restore_energy(tokens, condition.prediction.mean_square, temperature)
+        tokens = condition.prediction.restore(draw)
+        if isinstance(normalizer, BlockGainShapeNormalizer):
+            temperature = jnp.asarray(temperature, jnp.float32)
+            tokens = normalizer.restore_energy(tokens, condition.prediction.mean_square, temperature)
     return normalizer.denormalize(tokens, side)

@@ -13,10 +13,12 @@ from meanflow_audio_codec.models.bottlenecks.bottleneck import code_entropy
 from meanflow_audio_codec.models.codec_model import CodecModel
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
+from meanflow_audio_codec.models.methods.adversarial_sampler import AdversarialSampler
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
 from meanflow_audio_codec.preprocessing.block_gain_shape import FULL_DETAIL, BlockGainShapeNormalizer
 from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
+from meanflow_audio_codec.trainers.adversarial_term import make_adversarial_term
 from meanflow_audio_codec.trainers.spectral_term import make_spectral_term
 from meanflow_audio_codec.trainers.state import TrainState
 
@@ -55,6 +57,9 @@ def make_loss(
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
 
     spectral_term = make_spectral_term(segment_tokenizer, normalizer, method, training)
+    adversarial_term = None
+    if isinstance(method, AdversarialSampler):
+        adversarial_term = make_adversarial_term(segment_tokenizer, normalizer, method)
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
@@ -71,7 +76,7 @@ def make_loss(
         weight = normalizer.loss_weight(side_indices)
         model = _with_frozen(model, training.frozen_networks)
         metrics: Metrics = {}
-        loss, objective, local, prediction = jnp.zeros(()), None, None, None
+        loss, objective, condition, local, prediction = jnp.zeros(()), None, None, None, None
         if model.bottleneck is not None:
             if blocks is not None:
                 # The encoder does not know how many of its digits will be kept.
@@ -103,6 +108,14 @@ def make_loss(
                 x = prediction.standardize(x)
             if training.detach_condition:
                 local = jax.lax.stop_gradient(local)
+        if adversarial_term is not None:
+            if condition is None or local is None:
+                raise ValueError("an adversarial sampler decodes codes: give the model an encoder")
+            of_decoder, of_discriminator, of_game = adversarial_term(
+                model, tokens, condition._replace(features=local), side_indices, key, step
+            )
+            metrics["loss"] = loss + of_game["mel_distance"]
+            return loss + of_decoder + of_discriminator, metrics | of_game
         conditioning = Conditioning(label=label, local=local)
         if not isinstance(method, Adversarial):
             if training.method_loss_weight > 0.0:

@@ -37,6 +37,7 @@ LATER_DEFAULTS = {
         noise_slope_range_db=(-6.0, 0.0),
     ),
     "ConvNeXtConfig.padding": "centred",
+    "TrainingConfig.fresh_networks": (),
     "TrainingConfig.frozen_networks": (),
     "TrainingConfig.method_error": "by-gain",
     "TrainingConfig.method_loss_weight": 1.0,
