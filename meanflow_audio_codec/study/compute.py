@@ -44,7 +44,7 @@ def flops_per_step(config: ExperimentConfig) -> int:
         jax.eval_shape(lambda: jax.random.key(0)),
         jax.ShapeDtypeStruct((), jnp.int32),
     )
-    return _count(jax.make_jaxpr(jax.grad(loss, has_aux=True))(*arguments))
+    return matrix_operations(jax.make_jaxpr(jax.grad(loss, has_aux=True))(*arguments))
 
 
 def _parts(config: ExperimentConfig) -> tuple[SignalSpec, Any, Any, Any, Any]:
@@ -72,7 +72,11 @@ def _signal(config: ExperimentConfig) -> SignalSpec:
             return SignalSpec(gaussian.shape)
 
 
-def _count(jaxpr: ClosedJaxpr | Jaxpr) -> int:
+def matrix_operations(jaxpr: ClosedJaxpr | Jaxpr) -> int:
+    """Operations of the matrix products and convolutions of a program, two per multiply-add.
+
+    What a loop repeats counts as often as it is repeated, where that is known before it runs, and else once.
+    """
     inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
     return sum(_cost(equation) for equation in inner.eqns)
 
@@ -89,7 +93,8 @@ def _cost(equation: JaxprEqn) -> int:
             return 2 * prod(_shape(equation.outvars[0])) * prod(kernel) // outputs
         case _:
             inner = [value for value in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr) if _is_jaxpr(value)]
-            return sum(map(_count, inner))
+            repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
+            return repeats * sum(map(matrix_operations, inner))
 
 
 def _shape(variable: Any) -> tuple[int, ...]:
