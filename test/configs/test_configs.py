@@ -169,7 +169,7 @@ def test_overrides_set_exactly_what_they_name() -> None:
         [
             "training.batch_size=8",
             "optimizer.learning_rate=2e-4",
-            "bottleneck.levels=[3,3]",
+            f"bottleneck.levels={[3] * 24}",
             "name=a.b-c",
             "decoder.architecture.gelu=exact",
             'dataset.label_columns=["speaker"]',
@@ -180,7 +180,7 @@ def test_overrides_set_exactly_what_they_name() -> None:
     assert {path: after[path] for path in after if after[path] != before[path]} == {
         "training.batch_size": 8,
         "optimizer.learning_rate": 2e-4,
-        "bottleneck.levels": (3, 3),
+        "bottleneck.levels": (3,) * 24,
         "name": "a.b-c",
         "decoder.architecture.gelu": "exact",
         "dataset.label_columns": ("speaker",),

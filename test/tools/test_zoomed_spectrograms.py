@@ -74,7 +74,6 @@ def test_what_cannot_be_drawn_is_refused(
     tmp_path: Path, options: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LYRA_DIR", raising=False)
-    zoomed_spectrograms.find_lyra.cache_clear()
     soundfile.write(tmp_path / "a.wav", speech_signal(), 16_000)
     with pytest.raises(InputError, match=words):
         main([str(tmp_path / "a.wav"), "--output-dir", str(tmp_path), "--models", str(scalable_folder()), *options])
