@@ -51,7 +51,7 @@ for step in range(arguments.num_steps):
     tokens = tokenizer.tokenize(jnp.asarray(images))
     net, state, figures = train_step(net, state, tokens, jnp.asarray(labels), jax.random.key(step))
     if step % 100 == 0 or step == arguments.num_steps - 1:
-        print(f"step {step}: error of the velocity {figures['objective']:.3f}")
+        print(f"step {step}: error of the velocity {figures['velocity_loss']:.3f}")
 
 noise = jax.random.normal(jax.random.key(1), (100, *tokens.shape[1:]))
 draw = jax.jit(lambda net: sample(method, net, noise, Conditioning(label=jnp.arange(10).repeat(10)), num_steps=1))

@@ -34,7 +34,7 @@ class UniformFlowMatching:
     def loss(self, net, x, conditioning, weight, key):
         t, e = jax.random.uniform(key, (len(x),)), jax.random.normal(jax.random.fold_in(key, 1), x.shape)
         error = mean_square(net(interpolate(x, e, t), t, t, conditioning).mean - (e - x), weight).mean()
-        return error, {"objective": error}
+        return error, {"unweighted_loss": error}
 
     def velocity(self, net, z, r, t, conditioning):
         return net(z, t, t, conditioning).mean
@@ -55,6 +55,6 @@ for step in range(parser.parse_args().num_steps):
     net = optax.apply_updates(net, updates)
 t, z = jnp.full(1000, 0.5), jax.random.normal(jax.random.key(0), (1000, 4, 4))
 error = jnp.sqrt(jnp.mean((method.velocity(net, z, t, t, nothing) - instantaneous_velocity(z, t, data.scale)) ** 2))
-print(f"loss {figures['objective']:.3f}; error of the velocity at t = 0.5: {error:.3f}")
+print(f"loss {figures['unweighted_loss']:.3f}; error of the velocity at t = 0.5: {error:.3f}")
 drawn = sample(method, net, z, nothing, num_steps=method.default_num_steps)
 print(f"standard deviation of samples: {drawn.std():.3f}, of the data: {data.scale}")

@@ -2,7 +2,6 @@
 
 import runpy
 import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,12 @@ EXAMPLES = ROOT / "examples"
 MOST_LINES = 60
 
 
-@cache
-def small_codec() -> Codec:
-    return codec_with_tokens_of("speech-16k")
-
-
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     """Runs an example in an empty folder: what it prints, and the names it leaves behind."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Codec, "from_pretrained", lambda *_: small_codec())
+    codec = codec_with_tokens_of("speech-16k")  # once for the session, and before its loader is replaced
+    monkeypatch.setattr(Codec, "from_pretrained", lambda *_: codec)
     monkeypatch.setattr(recordings, "example_recording", lambda rate=16_000: sound(2 * rate, 0, rate))
 
     def run(name: str, *arguments: str) -> tuple[str, dict[str, object]]:
