@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from meanflow_audio_codec.configs.adversarial_sampler import AdversarialSamplerConfig
 from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.data import (
     AudioFolderConfig,
@@ -105,6 +106,8 @@ class TrainingConfig(Config):
     # Networks that keep the weights they start with: to train a decoder anew for codes that must stay as they are, or
     # encoder and prior by regression alone.
     frozen_networks: tuple[Literal["encoder", "prior", "decoder"], ...] = ()
+    # Networks that start from random weights where the others start from those of a model.
+    fresh_networks: tuple[Literal["encoder", "prior", "decoder"], ...] = ()
     # Weight of the method's own loss. 0 leaves it out, and its cost: what a decoder is without its flow.
     method_loss_weight: NonNegativeFloat = 1.0
     spectral_loss: SpectralLossConfig | None = None
@@ -153,6 +156,8 @@ class ExperimentConfig(Config):
         self._check_patches()
         if self.training.spectral_loss is not None:
             self._check_spectral_loss(self.training.spectral_loss)
+        if isinstance(self.method, AdversarialSamplerConfig):
+            self._check_adversarial_sampler(self.method)
         self._check_what_is_trained()
         if self.segment_tokens is not None and not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig):
             raise ValueError("segment_tokens cuts audio; an image is one segment: leave it null")
@@ -171,7 +176,7 @@ class ExperimentConfig(Config):
             or self.encoder is None
         ):
             raise ValueError("training.spectral_loss needs audio, mdct tokens and an encoder: set it to null")
-        if isinstance(self.method, AdversarialConfig):
+        if isinstance(self.method, AdversarialConfig | AdversarialSamplerConfig):
             raise ValueError("training.spectral_loss trains a sampler; an adversarial one has its own losses")
         longest = max(spectral.windows)
         if longest > self.dataset.crop_samples:
@@ -179,11 +184,27 @@ class ExperimentConfig(Config):
                 f"training.spectral_loss.windows: {longest} samples are more than a crop, {self.dataset.crop_samples}"
             )
 
+    def _check_adversarial_sampler(self, method: AdversarialSamplerConfig) -> None:
+        if not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig) or self.encoder is None:
+            raise ValueError("an adversarial-sampler needs audio and an encoder: choose method adversarial")
+        longest = max(*method.mel_windows, *method.discriminator.window_lengths)
+        samples, count, transform = self.dataset.crop_samples, self.segment_tokens, self.tokenizer
+        if count is not None:
+            is_reshaped = isinstance(transform, ReshapeConfig)
+            samples = count * transform.patch if is_reshaped else (count - 1) * transform.hop_length
+        if longest > samples:
+            raise ValueError(f"mel_windows and window_lengths: {longest} samples are more than are decoded, {samples}")
+
     def _check_what_is_trained(self) -> None:
         for name in self.training.frozen_networks:
             if getattr(self, name) is None:
                 raise ValueError(f"training.frozen_networks names {name}, which this experiment has not")
-        if self.training.method_loss_weight != 1.0 and isinstance(self.method, AdversarialConfig):
+            if name in self.training.fresh_networks:
+                raise ValueError(
+                    f"training.fresh_networks names {name}, which frozen_networks keeps: leave it out of one"
+                )
+        adversarial = isinstance(self.method, AdversarialConfig | AdversarialSamplerConfig)
+        if self.training.method_loss_weight != 1.0 and adversarial:
             raise ValueError("an adversarial method has weights of its own: leave training.method_loss_weight at 1")
         frozen = set(self.training.frozen_networks)
         networks = {name for name in ("encoder", "prior", "decoder") if getattr(self, name) is not None}
@@ -265,7 +286,7 @@ class ExperimentConfig(Config):
 
 def _is_guided(method: MethodConfig) -> bool:
     """Whether training or sampling would strengthen a label."""
-    if isinstance(method, AutoencoderConfig | AdversarialConfig):
+    if isinstance(method, AutoencoderConfig | AdversarialConfig | AdversarialSamplerConfig):
         return False
     if isinstance(method, FlowMatchingConfig):
         return method.sampling_scale > 1.0

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from meanflow_audio_codec.configs.adversarial_sampler import AdversarialSamplerConfig
 from meanflow_audio_codec.configs.base import Config
 from meanflow_audio_codec.configs.networks import DiscriminatorConfig
 
@@ -128,6 +129,11 @@ class ImprovedMeanFlowConfig(Config):
 
 
 MethodConfig = Annotated[
-    AutoencoderConfig | AdversarialConfig | FlowMatchingConfig | MeanFlowConfig | ImprovedMeanFlowConfig,
+    AutoencoderConfig
+    | AdversarialConfig
+    | AdversarialSamplerConfig
+    | FlowMatchingConfig
+    | MeanFlowConfig
+    | ImprovedMeanFlowConfig,
     Field(discriminator="kind"),
 ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from meanflow_audio_codec.configs.adversarial_sampler import AdversarialSamplerConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 
 # What a loss on magnitude spectra or mel bands brings down directly.
@@ -25,7 +26,8 @@ class MetricMarks:
 
 def metric_marks(model: str, config: ExperimentConfig, chosen_by: tuple[str, ...] | None) -> MetricMarks:
     """The marks of a model, from the configuration of its last training run and from what its config.json states."""
-    trained_on = SPECTRAL_METRICS if config.training.spectral_loss is not None else frozenset()
+    by_spectra = config.training.spectral_loss is not None or isinstance(config.method, AdversarialSamplerConfig)
+    trained_on = SPECTRAL_METRICS if by_spectra else frozenset()
     return MetricMarks(model, trained_on, None if chosen_by is None else frozenset(chosen_by))
 
 

@@ -3,6 +3,7 @@
 import jax
 from flax import nnx
 
+from meanflow_audio_codec.configs.adversarial_sampler import AdversarialSamplerConfig
 from meanflow_audio_codec.configs.experiment import ExperimentConfig
 from meanflow_audio_codec.configs.methods import (
     AdversarialConfig,
@@ -30,6 +31,7 @@ from meanflow_audio_codec.models.discriminator import build_discriminator
 from meanflow_audio_codec.models.encoder import Encoder
 from meanflow_audio_codec.models.harmonic_features import HarmonicFeatures, bins_of_hertz
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
+from meanflow_audio_codec.models.methods.adversarial_sampler import AdversarialSampler
 from meanflow_audio_codec.models.methods.autoencoder import Autoencoder
 from meanflow_audio_codec.models.methods.base import Method
 from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
@@ -37,6 +39,7 @@ from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanF
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.patch_velocity import PatchVelocityNet
 from meanflow_audio_codec.models.prior import GaussianPrior
+from meanflow_audio_codec.models.spectrogram_discriminator import SpectrogramDiscriminator
 from meanflow_audio_codec.models.velocity import VelocityNet
 from meanflow_audio_codec.preprocessing.specs import TokenSpec
 
@@ -48,6 +51,8 @@ def build_method(config: MethodConfig) -> Method:
             return Autoencoder(config)
         case AdversarialConfig():
             return Adversarial(config)
+        case AdversarialSamplerConfig():
+            return AdversarialSampler(config)
         case FlowMatchingConfig():
             return FlowMatching(config)
         case MeanFlowConfig():
@@ -132,6 +137,8 @@ def build_model(config: ExperimentConfig, spec: TokenSpec, side_channels: int, k
     if isinstance(config.method, AdversarialConfig):
         # Drawn last, so that the other networks start as they would without it.
         discriminator = build_discriminator(config.method.discriminator, len(spec.grid), rngs=rngs)
+    elif isinstance(config.method, AdversarialSamplerConfig):
+        discriminator = SpectrogramDiscriminator(config.method.discriminator, rngs=rngs)
     model = CodecModel(encoder, bottleneck, prior, decoder, discriminator, features)
     _, _, rest = nnx.split(model, nnx.Param, ...)
     if jax.tree.leaves(rest):

@@ -47,10 +47,25 @@ def coefficients_from_noise(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames by the decoder's condition and their side information, from unit noise."""
+    draw = draw_from_noise(method, normalizer, decoder, condition, noise, num_steps=num_steps, temperature=temperature)
+    return coefficients_of_draw(normalizer, condition, side, draw, temperature=temperature)
+
+
+def draw_from_noise(
+    method: Method,
+    normalizer: TokenNormalizer,
+    decoder: VelocityFunction,
+    condition: LocalCondition,
+    noise: Float[Array, "b n bins"],
+    *,
+    num_steps: int,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """What the decoder makes of unit noise: tokens, or their standardised residual if there is a prediction."""
     prediction, temperature = condition.prediction, jnp.asarray(temperature, jnp.float32)
     if prediction is not None:
         noise = normalizer.scale_noise(noise, prediction.variance, prediction.mean_square)
-    tokens = sample(
+    return sample(
         method,
         decoder,
         noise,
@@ -58,6 +73,19 @@ def coefficients_from_noise(
         num_steps=num_steps,
         temperature=temperature,
     )
+
+
+def coefficients_of_draw(
+    normalizer: TokenNormalizer,
+    condition: LocalCondition,
+    side: Int[Array, "b n s"],
+    draw: Float[Array, "b n bins"],
+    *,
+    temperature: Float[Array, ""] | float,
+) -> Float[Array, "b n bins"]:
+    """Coefficients of frames from what the decoder made of noise at this temperature."""
+    tokens, prediction = draw, condition.prediction
     if prediction is not None:
-        tokens = normalizer.restore_energy(prediction.restore(tokens), prediction.mean_square, temperature)
+        temperature = jnp.asarray(temperature, jnp.float32)
+        tokens = normalizer.restore_energy(prediction.restore(draw), prediction.mean_square, temperature)
     return normalizer.denormalize(tokens, side)

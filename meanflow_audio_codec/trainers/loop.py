@@ -69,6 +69,8 @@ def train(
     if normalizer_state is None:  # a new run
         if config.training.frozen_networks and initial_weights is None:
             raise InputError("training.frozen_networks keeps weights that nobody trained: give a model by --init-from")
+        if config.training.fresh_networks and initial_weights is None:
+            raise InputError("training.fresh_networks is for a start from a model's weights: give one by --init-from")
         if initial_weights is not None:
             normalizer_state = normalizer_to_keep(config, initial_weights)
     experiment = build_experiment(config, data_directory, normalizer_state)
@@ -101,7 +103,7 @@ def _train(
     best = Checkpoints(run_directory / "best", keep=1)
     model = experiment.model
     if initial_weights is not None and checkpoints.latest_step() is None:
-        start = warm_start(model, initial_weights)
+        start = warm_start(model, initial_weights, config.training.fresh_networks)
         model = start.model
         sys.stderr.write(
             f"start from {initial_weights}: {start.whole} arrays whole, {start.part} in part, {start.new} new\n"

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import optax
 
+from meanflow_audio_codec.configs.adversarial_sampler import AdversarialSamplerConfig
 from meanflow_audio_codec.configs.experiment import OptimizerConfig
 from meanflow_audio_codec.configs.methods import AdversarialConfig, MethodConfig
 
@@ -34,7 +35,7 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Clipping by global norm, then AdamW; biases and other vectors are not decayed, frozen networks not touched.
 
-    Under the adversarial method the discriminator is clipped apart and has moments and a learning rate of its own.
+    Under an adversarial method the discriminator is clipped apart and has moments and a learning rate of its own.
     """
     networks = optax.chain(
         optax.clip_by_global_norm(config.max_gradient_norm),
@@ -49,7 +50,7 @@ def make_optimizer(
     if frozen_networks:  # without a gradient, weight decay would still shrink them
         frozen = {*frozen_networks, *(["bottleneck"] if "encoder" in frozen_networks else [])}
         networks = optax.partition({"trained": networks, "frozen": optax.set_to_zero()}, partial(_freezing, frozen))
-    if not isinstance(method, AdversarialConfig):
+    if not isinstance(method, AdversarialConfig | AdversarialSamplerConfig):
         return networks
     schedule, share = learning_rate_schedule(config, num_steps), method.learning_rate_share
     # Without weight decay: weights without a gradient, as before `start_step`, stay as they are.

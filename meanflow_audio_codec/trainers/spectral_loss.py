@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from meanflow_audio_codec.preprocessing.mel import mel_filters
+from meanflow_audio_codec.preprocessing.short_time_fourier import hann, short_time_fourier
 
 # Magnitudes below this share of a full-scale sine count as this much: what is silent need not be matched.
 SMALLEST_MAGNITUDE = 1e-5
-# Frames overlap by three quarters.
-HOPS_PER_WINDOW = 4
 # Samples of a window for each of its mel bands.
 SAMPLES_PER_BAND = 12.8
 # Inside roots, which have no derivative at zero.
@@ -116,11 +115,5 @@ def _unit_mel_filters(sample_rate: int, window_length: int) -> Float[np.ndarray,
 
 def _magnitudes(signal: Float[Array, "b samples"], window_length: int) -> Float[Array, "b n bins"]:
     """Of the short-time Fourier transform; a full-scale sine has magnitude 1."""
-    hop = window_length // HOPS_PER_WINDOW
-    num_hops = signal.shape[-1] // hop
-    num_frames = num_hops - HOPS_PER_WINDOW + 1
-    hops = signal[:, : num_hops * hop].reshape(signal.shape[0], num_hops, hop)
-    frames = jnp.concatenate([hops[:, first : first + num_frames] for first in range(HOPS_PER_WINDOW)], axis=-1)
-    window = np.hanning(window_length + 1)[:-1].astype(np.float32)
-    spectrum = jnp.fft.rfft(frames * (window * (2.0 / window.sum())))
+    spectrum = short_time_fourier(signal, window_length, float(2.0 / hann(window_length).sum()))
     return jnp.sqrt(spectrum.real**2 + spectrum.imag**2 + _SMALLEST_POWER)

@@ -14,10 +14,12 @@ from meanflow_audio_codec.models.bottlenecks.bottleneck import BottleneckOutput,
 from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.conditioning import Conditioning
 from meanflow_audio_codec.models.methods.adversarial import Adversarial
+from meanflow_audio_codec.models.methods.adversarial_sampler import AdversarialSampler
 from meanflow_audio_codec.models.methods.base import Method, Metrics, Tokens
 from meanflow_audio_codec.models.prior import Prediction
 from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import Tokenizer
+from meanflow_audio_codec.trainers.adversarial_term import make_adversarial_term
 from meanflow_audio_codec.trainers.spectral_term import make_spectral_term
 from meanflow_audio_codec.trainers.state import TrainState
 
@@ -82,6 +84,9 @@ def make_loss(
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
     spectral = training.spectral_loss
     spectral_term = None if spectral is None else make_spectral_term(segment_tokenizer, normalizer, method, spectral)
+    sampler_term = None
+    if isinstance(method, AdversarialSampler):
+        sampler_term = make_adversarial_term(segment_tokenizer, normalizer, method)
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
@@ -108,6 +113,11 @@ def make_loss(
         if isinstance(method, Adversarial):
             value, figures = _adversarial_term(method, model, example, normalizer, segment_tokenizer, training, step)
             reported = reported + figures["reconstruction_loss"]
+        elif sampler_term is not None:
+            if example.condition is None:
+                raise ValueError("an adversarial sampler decodes codes: give the model an encoder")
+            value, figures = sampler_term(model, tokens, example.condition, side, method_key, step)
+            reported = reported + figures["mel_distance"]
         else:
             value, figures = _method_term(method, model, example, normalizer, training, method_key)
             reported = reported + value

@@ -53,10 +53,11 @@ def _what_is_fitted(config: ExperimentConfig) -> tuple[object, ...]:
     return config.tokenizer, getattr(config.dataset, "sample_rate", None), *normalization
 
 
-def warm_start(model: CodecModel, name_or_directory: str | Path) -> WarmStart:
+def warm_start(model: CodecModel, name_or_directory: str | Path, fresh_networks: tuple[str, ...] = ()) -> WarmStart:
     """Copy the weights of a model folder by name; of an array of another size, the block that both have.
 
-    The block begins at the first row and column: a model with more digits keeps those that it had.
+    The block begins at the first row and column: a model with more digits keeps those that it had. `fresh_networks`
+    take nothing; the encoder's bottleneck goes with it.
 
     Raises:
         InputError: there is no such model, or its files are damaged.
@@ -66,8 +67,11 @@ def warm_start(model: CodecModel, name_or_directory: str | Path) -> WarmStart:
     state = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     names = iter(named_parameters(model))
 
+    fresh = {*fresh_networks, *(["bottleneck"] if "encoder" in fresh_networks else [])}
+
     def take(leaf: jax.Array) -> jax.Array:
-        source = weights.get(next(names))
+        name = next(names)
+        source = None if name.split(".")[0] in fresh else weights.get(name)
         if source is None or source.ndim != leaf.ndim:
             counts["new"] += 1
             return leaf

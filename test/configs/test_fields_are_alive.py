@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
@@ -25,6 +27,7 @@ from meanflow_audio_codec.datasets.synthetic import GaussianDataset
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.inference.pretrained import load_pretrained
 from meanflow_audio_codec.trainers.loop import train
+from meanflow_audio_codec.trainers.warm_start import warm_start
 
 
 def experiments_with(field: str) -> list[str]:
@@ -135,6 +138,41 @@ def test_the_bit_rates_of_a_model_are_those_it_serves() -> None:
     assert rate(f"normalization.operating_points={higher}") == (900.0, 0)
 
 
+def test_fresh_networks_start_from_random_weights(tmp_path: Path) -> None:
+    """The others start from those of the model; the encoder's quantiser goes with it."""
+    settings = TrainingConfig(num_steps=1, batch_size=4, validation_batches=1)
+    config = EXPERIMENTS["rvq"].model_copy(update={"training": settings})
+    train(config, tmp_path / "first", None)
+    model = load_pretrained(tmp_path / "first" / "model").model
+    random = Computation(config).experiment.model
+
+    def taken(*fresh: str) -> set[str]:
+        """Networks of whose weights all are the model's."""
+        start = warm_start(random_weights(random), tmp_path / "first" / "model", fresh).model
+        names = ("encoder", "bottleneck", "prior", "decoder")
+        pairs = {name: (getattr(start, name), getattr(model, name)) for name in names}
+        return {name for name, (one, other) in pairs.items() if equal(one, other)}
+
+    assert taken() == {"encoder", "bottleneck", "prior", "decoder"}
+    assert taken("decoder") == {"encoder", "bottleneck", "prior"}
+    assert taken("encoder", "prior") == {"decoder"}
+    fresh = apply_overrides(config, ['training.fresh_networks=["decoder"]'])
+    with pytest.raises(InputError, match="give one by --init-from"):
+        train(fresh, tmp_path / "second", None)
+    with pytest.raises(InputError, match="fresh_networks names decoder, which frozen_networks keeps"):
+        apply_overrides(fresh, ['training.frozen_networks=["decoder"]'])
+
+
+def random_weights(model: Any) -> Any:
+    """Weights of these shapes, none of which is zero."""
+    random = np.random.default_rng(7)
+    return jax.tree.map(lambda leaf: jnp.asarray(random.standard_normal(leaf.shape), jnp.float32), model)
+
+
+def equal(one: Any, other: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+
+
 RATES = test_the_bit_rates_of_a_model_are_those_it_serves
 LOOP = test_the_loop_does_what_its_settings_say
 # Which test shows what such a field does.
@@ -145,6 +183,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "training.validation_batches": LOOP,
     "training.checkpoint_every": LOOP,
     "training.keep_checkpoints": LOOP,
+    "training.fresh_networks": test_fresh_networks_start_from_random_weights,
     "normalization[BlockGainShapeConfig].operating_points.0.bits_per_second": RATES,
     "serving.default_bits_per_second": RATES,
 }
