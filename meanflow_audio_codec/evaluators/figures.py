@@ -26,8 +26,11 @@ def spectrogram_comparison(
     sample_rate: int,
     *,
     highest_hz: float | None = None,
+    window_samples: int | None = None,
 ) -> None:
     """Spectrograms below one another on one colour scale of 80 dB, up to `highest_hz` or to half of the sample rate.
+
+    Windows have `window_samples`, a multiple of 4, or 32 ms.
 
     Its top is the level that one point in a thousand exceeds, so that a click or a hum does not darken the rest.
 
@@ -38,7 +41,7 @@ def spectrogram_comparison(
     if not clips or any(len(clip) == 0 for clip in clips.values()):
         raise ValueError("spectrograms need at least one clip, none of them empty")
     shown = 1.0 if highest_hz is None else min(2.0 * highest_hz / sample_rate, 1.0)
-    levels = {name: power_decibels(clip, sample_rate) for name, clip in clips.items()}
+    levels = {name: power_decibels(clip, sample_rate, window_samples) for name, clip in clips.items()}
     levels = {name: level[:, : max(round(shown * level.shape[1]), 1)] for name, level in levels.items()}
     loudest = max(float(np.quantile(level, 0.999)) for level in levels.values())
     figure, axes = new_figure(len(clips), width=9.0, row_height=2.1)
@@ -153,9 +156,11 @@ def read_curves(metrics_jsonl: Path) -> dict[str, dict[str, list[tuple[int, floa
     return curves
 
 
-def power_decibels(samples: Float[np.ndarray, " samples"], sample_rate: int) -> Float[np.ndarray, "frames bins"]:
-    """Spectrogram in dB, where a full-scale sine reads 0."""
-    n_fft = window_length(sample_rate)
+def power_decibels(
+    samples: Float[np.ndarray, " samples"], sample_rate: int, window_samples: int | None = None
+) -> Float[np.ndarray, "frames bins"]:
+    """Spectrogram in dB, where a full-scale sine reads 0; windows of 32 ms, or of so many samples."""
+    n_fft = window_length(sample_rate) if window_samples is None else window_samples
     blocks = [block for block, _ in magnitude_blocks(samples, samples, n_fft)]
     # The window halves the sum over a sine's samples, and a sine is two lines of half its height.
     return 20.0 * np.log10(np.maximum(np.concatenate(blocks) / (n_fft / 4), 1e-7))
