@@ -20,6 +20,7 @@ METRICS = (
     "num_items", "milliseconds_per_item", "bits_per_item", "kilobits_per_second", "side_bits_per_item",
     "code_bits_per_item", "codebook_use", "mse", "psnr", "ssim", "si_sdr", "lsd", "mel", "mrmel", "pesq", "estoi",
     "accuracy", "frechet_distance", "kernel_distance", "precision", "recall", "frechet_half_width",
+    "dnsmos_p808", "distillmos", "original_dnsmos_p808", "original_distillmos", "not_scored",
 )  # fmt: skip
 RESULT_COLUMNS = IDENTITY + PROVENANCE + SETTING + METRICS
 SWEEP_COLUMNS = (*IDENTITY, "seed", *SETTING, *METRICS)
@@ -46,6 +47,8 @@ def identity(cell: StudyCell) -> dict[str, Any]:
 def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     """Append rows to a table, with its heading if it is new; a row is written by one call, so it is whole or absent.
 
+    A table of an earlier version, which lacks some of the columns, gets them first, without values.
+
     Raises:
         InputError: the table that is there has other columns, or cannot be written.
     """
@@ -57,7 +60,9 @@ def append_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]
     is_new = not path.exists() or path.stat().st_size == 0
     if not is_new:
         heading = tuple(next(csv.reader(_text_of(path).splitlines()[:1]), ()))
-        if heading != columns:
+        if heading != columns and heading == tuple(column for column in columns if column in heading):
+            _add_columns(path, columns)
+        elif heading != columns:
             raise InputError(f"{path}: has other columns than this version writes; choose another --output-dir")
     lines = ([list(columns)] if is_new else []) + [[_text(row.get(column)) for column in columns] for row in rows]
     try:
@@ -78,6 +83,20 @@ def _drop_row_cut_short(path: Path) -> None:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             file.truncate(whole)
+
+
+def _add_columns(path: Path, columns: tuple[str, ...]) -> None:
+    """Rewrite a table of whole rows with more columns, under a temporary name until it is done."""
+    rows = csv.DictReader(_text_of(path).splitlines())
+    lines = [list(columns), *([row.get(column) or "" for column in columns] for row in rows)]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes("".join(map(_csv_line, lines)).encode())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); the same command goes on from here") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_rows(directory: Path, table: str) -> list[dict[str, str]]:

@@ -47,18 +47,23 @@ METRICS = {
         Metric("kernel_distance", "kernel distance", "", "perception", False, 3),
         Metric("precision", "precision", "", "perception", True, 3),
         Metric("recall", "recall", "", "perception", True, 3),
+        Metric("dnsmos_p808", "DNSMOS P.808", "", "perception", True, 2),
+        Metric("distillmos", "DistillMOS", "", "perception", True, 2),
     )
 }
 
 # Per-item arrays of a metric: the first that a file holds. Metrics of whole sets of items have none.
-ITEM_ARRAYS = {name: (name,) for name in ("mse", "psnr", "ssim", "si_sdr", "lsd", "mel", "mrmel", "pesq", "estoi")} | {
-    "accuracy": ("correct", "correct_words")
-}
+ITEM_ARRAYS = {
+    name: (name,)
+    for name in ("mse", "psnr", "ssim", "si_sdr", "lsd", "mel", "mrmel", "pesq", "estoi", "dnsmos_p808", "distillmos")
+} | {"accuracy": ("correct", "correct_words")}
 
 DATASETS = {"mnist": "MNIST", "audio": "Audio", "words": "Spoken words"}
 # The metric that stands for distortion where one is needed; perception is always the Fréchet distance.
 MAIN_DISTORTION = {"mnist": "mse", "audio": "mel"}
 PERCEPTION = "frechet_distance"
+# Made from listeners' votes; they hear the decoded clip alone, so the originals have scores of their own.
+PANEL = ("dnsmos_p808", "distillmos")
 # What is compared between images and audio: role, metric on MNIST, metric on audio.
 COUNTERPARTS = (
     ("distortion", "mse", "mel"),

@@ -13,7 +13,17 @@ from meanflow_audio_codec.study.cells import ARCHITECTURES, TOKENIZATIONS
 from meanflow_audio_codec.study.report.methods import METHODS, order
 from meanflow_audio_codec.study.results import IDENTITY, read_rows
 
-TEXTS = ("status", "reason", "config_hash", "git_revision", "package_version", "jax_version", "device", "solver")
+TEXTS = (
+    "status",
+    "reason",
+    "config_hash",
+    "git_revision",
+    "package_version",
+    "jax_version",
+    "device",
+    "solver",
+    "not_scored",
+)
 STATUSES = ("finished", "diverged", "failed")
 
 

@@ -15,6 +15,7 @@ from meanflow_audio_codec.evaluators.sets.precision_recall import precision_and_
 from meanflow_audio_codec.evaluators.structural_similarity import structural_similarity
 from meanflow_audio_codec.inference.pretrained import PretrainedModel
 from meanflow_audio_codec.study.cells import StudyCell
+from meanflow_audio_codec.study.scoring.panel_scores import panel_scores
 from meanflow_audio_codec.study.scoring.scores import Scores, Setting, setting_figures
 from meanflow_audio_codec.study.scoring.segment_codec import EncodedSignals, SegmentCodec, fit_side_coder
 from meanflow_audio_codec.study.scoring.test_items import Items, coded_words, side_clips, test_signals
@@ -41,7 +42,7 @@ def codec_scores(
     rate = _rate(codec, encoded, payloads, items)
     words = coded_words(cell, data_directory)
     encoded_words = None if words is None else codec.encode(words.signals)
-    for setting in settings:
+    for number, setting in enumerate(settings):
         decoded = _decode(codec, decoded_bytes, items, setting)
         start = time.perf_counter()
         _decode(codec, decoded_bytes, items, setting)  # again, now compiled: the time that counts
@@ -51,6 +52,9 @@ def codec_scores(
             per_item, more = _image_scores(items, decoded)
         else:
             per_item, more = _clip_scores(items, decoded)
+            # The first setting is the one that the cell's row stands for.
+            of_panel, panel_figures = panel_scores(items, decoded, with_slow=number == 0)
+            per_item, more = per_item | of_panel, more | panel_figures
             if words is not None and encoded_words is not None:
                 per_item, more = _add_word_scores(per_item, more, words, _decode(codec, encoded_words, words, setting))
         yield Scores(
@@ -137,8 +141,8 @@ def _clip_scores(
 
 
 def _add_word_scores(
-    per_item: dict[str, np.ndarray], figures: dict[str, float], words: Items, decoded: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    per_item: dict[str, np.ndarray], figures: dict[str, float | str], words: Items, decoded: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, float | str]]:
     from meanflow_audio_codec.evaluators.classifiers.word_classification import word_features, word_logits
 
     if words.labels is None or words.sample_rate is None:

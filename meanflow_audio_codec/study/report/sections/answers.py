@@ -7,6 +7,7 @@ from meanflow_audio_codec.study.report.methods import METHODS, base_method, grou
 from meanflow_audio_codec.study.report.metrics import COUNTERPARTS, MAIN_DISTORTION, METRICS, PERCEPTION, dataset_title
 from meanflow_audio_codec.study.report.numbers import number
 from meanflow_audio_codec.study.report.pages.document import Block, Blocks, Bullets, Heading, Paragraph
+from meanflow_audio_codec.study.report.panel import scored
 from meanflow_audio_codec.study.report.records import Cell
 from meanflow_audio_codec.study.report.sections.differences import carried_over, effect_text
 
@@ -42,7 +43,9 @@ def answers(effects: Effects) -> Blocks:
 def _best(effects: Effects, dataset: str) -> list[Paragraph]:
     """The best method by distortion and by perception: in how many groups, and by how much in the first of them."""
     lines = []
-    for kind, name in (("distortion", MAIN_DISTORTION[dataset]), ("perception", PERCEPTION)):
+    kinds = [("distortion", MAIN_DISTORTION[dataset]), ("perception", PERCEPTION)]
+    kinds += [("listeners' votes", name) for name in scored(effects.results, effects.results.cells("codec", dataset))]
+    for kind, name in kinds:
         metric = METRICS[name]
         rankings: dict[tuple[str, str], list[Cell]] = {}
         for cell in effects.results.cells("codec", dataset):
@@ -146,7 +149,7 @@ def _carry_over(effects: Effects) -> list[Paragraph]:
 
 
 def _replacement(effects: Effects, dataset: str) -> list[Paragraph]:
-    """Pair by pair: whether neither perception nor distortion is worse than the adversary's."""
+    """Pair by pair: whether neither perception nor distortion, nor listeners' votes, are worse than the adversary's."""
     lines = []
     for task, rate in RATES.items():
         groups = dict.fromkeys(cell.group for cell in effects.results.cells(task, dataset))
@@ -157,11 +160,16 @@ def _replacement(effects: Effects, dataset: str) -> list[Paragraph]:
             ]
             if None in found:
                 continue
+            cells = [cell for cell in effects.results.cells(task, dataset) if cell.group == group]
+            found += [
+                effects.of(ADVERSARY, dataset, name, group=group, task=task) for name in scored(effects.results, cells)
+            ]
             pair = [effect for effect in found if effect is not None]
             worse = [effect.metric.heading for effect in pair if _is_worse(effect)]
-            answer = f"No: worse in {' and '.join(worse)}" if worse else "Yes: worse in neither"
+            neither, both = ("neither", "both") if len(pair) == 2 else ("none", "all")
+            answer = f"No: worse in {' and '.join(worse)}" if worse else f"Yes: worse in {neither}"
             if not worse and all(effect.verdict == "better" for effect in pair):
-                answer = "Yes: better in both"
+                answer = f"Yes: better in {both}"
             numbers = "; ".join(f"{effect.metric.heading} {_effect(effect)}" for effect in pair)
             text = f"{answer}. Improved mean flow minus adversarial: {numbers}."
             lines.append(Paragraph(text, f"{dataset_title(dataset)}, {group_title(*group)}, {rate}:"))

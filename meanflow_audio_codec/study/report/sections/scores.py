@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from meanflow_audio_codec.study.report.methods import group_title, look, title
-from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PERCEPTION, Metric, dataset_title
+from meanflow_audio_codec.study.report.metrics import MAIN_DISTORTION, METRICS, PANEL, PERCEPTION, Metric, dataset_title
 from meanflow_audio_codec.study.report.numbers import NOTHING, number, spread
 from meanflow_audio_codec.study.report.pages.document import (
     Block,
@@ -15,6 +15,7 @@ from meanflow_audio_codec.study.report.pages.document import (
     Table,
     missing,
 )
+from meanflow_audio_codec.study.report.panel import panel_remarks, panel_text
 from meanflow_audio_codec.study.report.plots import score_overview
 from meanflow_audio_codec.study.report.records import Cell, Results
 from meanflow_audio_codec.study.report.sections.runs import cell_of, listed_cells
@@ -87,7 +88,10 @@ def score_table(results: Results, task: str, dataset: str) -> Blocks:
     headings = ("method", "seeds", *(column.heading for column in before), *(metric.title for metric in metrics))
     headings += tuple(column.heading for column in after)
     absent = dict.fromkeys(group_title(*cell.group) for cell in every if cell.group not in groups)
-    table = Table(headings, rows, caption=CAPTION + SPREAD_CAPTION * (SPREAD in after))
+    caption = CAPTION + SPREAD_CAPTION * (SPREAD in after)
+    if remarks := panel_remarks(results, cells):
+        caption = f"{caption} {remarks}"
+    table = Table(headings, rows, caption=caption)
     return [table, missing(f"{', '.join(absent)}.")] if absent else [table]
 
 
@@ -102,7 +106,10 @@ def _rows(
         row += [Entry(column.text(results.values(cell, column.name))) for column in before]
         for metric in metrics:
             values = [value * metric.scale for value in results.values(cell, metric.name)]
-            row.append(Entry(spread(values, metric.decimals), bold=cell in best[metric.name]))
+            text = spread(values, metric.decimals)
+            if metric.name in PANEL:
+                text = panel_text(results, cell, metric)
+            row.append(Entry(text, bold=cell in best[metric.name]))
         for column in after:
             text = column.text(results.values(cell, column.name))
             row.append(Entry(text, bold=cell in best.get(column.name, ())))
