@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from meanflow_audio_codec.codec.codec import Codec
-from meanflow_audio_codec.datasets.audio.audio_files import read_audio
+from meanflow_audio_codec.datasets.audio_files import read_audio
 from meanflow_audio_codec.errors import InputError
 from meanflow_audio_codec.evaluators.figures import spectrogram_comparison
 from meanflow_audio_codec.evaluators.peers.lyra import code_with_lyra, find_lyra
