@@ -188,14 +188,10 @@ class ExperimentConfig(Config):
         if not isinstance(self.dataset, AudioFolderConfig | SyntheticAudioConfig) or self.encoder is None:
             raise ValueError("an adversarial-sampler needs audio and an encoder: choose method adversarial")
         longest = max(*method.mel_windows, *method.discriminator.window_lengths)
-        samples = self.dataset.crop_samples
-        if self.segment_tokens is not None:
-            transform = self.tokenizer
-            samples = (
-                self.segment_tokens * transform.patch
-                if isinstance(transform, ReshapeConfig)
-                else ((self.segment_tokens - 1) * transform.hop_length)
-            )
+        samples, count, transform = self.dataset.crop_samples, self.segment_tokens, self.tokenizer
+        if count is not None:
+            is_reshaped = isinstance(transform, ReshapeConfig)
+            samples = count * transform.patch if is_reshaped else (count - 1) * transform.hop_length
         if longest > samples:
             raise ValueError(f"mel_windows and window_lengths: {longest} samples are more than are decoded, {samples}")
 

@@ -62,9 +62,9 @@ def draw_from_noise(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """What the decoder makes of unit noise: tokens, or their standardised residual if there is a prediction."""
-    temperature = jnp.asarray(temperature, jnp.float32)
-    if condition.prediction is not None:
-        noise = normalizer.scale_noise(noise, condition.prediction.variance, condition.prediction.mean_square)
+    prediction, temperature = condition.prediction, jnp.asarray(temperature, jnp.float32)
+    if prediction is not None:
+        noise = normalizer.scale_noise(noise, prediction.variance, prediction.mean_square)
     return sample(
         method,
         decoder,
@@ -84,7 +84,7 @@ def coefficients_of_draw(
     temperature: Float[Array, ""] | float,
 ) -> Float[Array, "b n bins"]:
     """Coefficients of frames from what the decoder made of noise at this temperature."""
-    prediction, tokens = condition.prediction, draw
+    tokens, prediction = draw, condition.prediction
     if prediction is not None:
         temperature = jnp.asarray(temperature, jnp.float32)
         tokens = normalizer.restore_energy(prediction.restore(draw), prediction.mean_square, temperature)

@@ -9,7 +9,7 @@ from meanflow_audio_codec.models.codec_model import CodecModel, LocalCondition
 from meanflow_audio_codec.models.coefficient_decoding import coefficients_of_draw, draw_from_noise
 from meanflow_audio_codec.models.methods.adversarial_sampler import AdversarialSampler
 from meanflow_audio_codec.models.methods.base import Metrics, Tokens
-from meanflow_audio_codec.preprocessing.normalization import TokenNormalizer
+from meanflow_audio_codec.preprocessing.normalizer import TokenNormalizer
 from meanflow_audio_codec.preprocessing.tokenizers import MDCTTokenizer, ReshapeTokenizer, Tokenizer
 from meanflow_audio_codec.trainers.spectral_loss import multi_resolution_mel_loss
 
@@ -17,14 +17,14 @@ Signal = Float[Array, "b samples"]
 # Of a model, tokens as recorded, the condition and the side information of their codes, a key, and the steps made.
 AdversarialTerm = Callable[
     [CodecModel, Tokens, LocalCondition, Int[Array, "b n s"], PRNGKeyArray, Int[Array, ""]],
-    tuple[Float[Array, ""], Float[Array, ""], Metrics],
+    tuple[Float[Array, ""], Metrics],
 ]
 
 
 def make_adversarial_term(
     tokenizer: Tokenizer, normalizer: TokenNormalizer, method: AdversarialSampler
 ) -> AdversarialTerm:
-    """The decoder's loss, the discriminator's, and figures; what is judged is what decoding puts out, to the last step.
+    """The sum of the decoder's loss and the discriminator's, and figures; what is judged is what decoding puts out.
 
     Only decoder and features learn from it: the prior's mean and scale, which are parts of what is judged, do not.
 
@@ -43,7 +43,7 @@ def make_adversarial_term(
         side: Int[Array, "b n s"],
         key: PRNGKeyArray,
         step: Int[Array, ""],
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Metrics]:
+    ) -> tuple[Float[Array, ""], Metrics]:
         if model.discriminator is None:
             raise ValueError("adversarial training needs a discriminator: build the model of this configuration")
         condition = LocalCondition(condition.features, jax.lax.stop_gradient(condition.prediction))
@@ -62,6 +62,10 @@ def make_adversarial_term(
         def mel_distance(decoded: Signal) -> Float[Array, ""]:
             return multi_resolution_mel_loss(original, decoded, sample_rate, config.mel_windows)
 
-        return method.game(model.discriminator, original, draw, to_signal, mel_distance, step)
+        of_decoder, of_discriminator, figures = method.game(
+            model.discriminator, original, draw, to_signal, mel_distance, step
+        )
+        # One sum for both sides of the game: neither term has a gradient in the weights of the other side.
+        return of_decoder + of_discriminator, figures
 
     return term

@@ -84,9 +84,9 @@ def make_loss(
         raise ValueError(f"a signal has {tokenizer.spec.num_tokens} tokens, fewer than a segment, {num_tokens}")
     spectral = training.spectral_loss
     spectral_term = None if spectral is None else make_spectral_term(segment_tokenizer, normalizer, method, spectral)
-    adversarial_term = None
+    sampler_term = None
     if isinstance(method, AdversarialSampler):
-        adversarial_term = make_adversarial_term(segment_tokenizer, normalizer, method)
+        sampler_term = make_adversarial_term(segment_tokenizer, normalizer, method)
 
     def loss_function(
         model: CodecModel, signal: Signal, label: Labels, key: PRNGKeyArray, step: Step
@@ -110,16 +110,14 @@ def make_loss(
         if example.prediction is not None:
             terms.append(_prior_term(example, normalizer, training))
         reported = sum((value for value, _ in terms), start=jnp.zeros(()))
-        if adversarial_term is not None:
-            if example.condition is None:
-                raise ValueError("an adversarial sampler decodes codes: give the model an encoder")
-            of_decoder, of_discriminator, figures = adversarial_term(
-                model, tokens, example.condition, side, method_key, step
-            )
-            value, reported = of_decoder + of_discriminator, reported + figures["mel_distance"]
-        elif isinstance(method, Adversarial):
+        if isinstance(method, Adversarial):
             value, figures = _adversarial_term(method, model, example, normalizer, segment_tokenizer, training, step)
             reported = reported + figures["reconstruction_loss"]
+        elif sampler_term is not None:
+            if example.condition is None:
+                raise ValueError("an adversarial sampler decodes codes: give the model an encoder")
+            value, figures = sampler_term(model, tokens, example.condition, side, method_key, step)
+            reported = reported + figures["mel_distance"]
         else:
             value, figures = _method_term(method, model, example, normalizer, training, method_key)
             reported = reported + value

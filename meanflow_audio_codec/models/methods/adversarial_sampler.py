@@ -53,7 +53,7 @@ class AdversarialSampler:
         z, batch_size = self.default_temperature * jax.random.normal(key, x.shape, x.dtype), x.shape[0]
         draw = z - net(z, jnp.zeros(batch_size), jnp.ones(batch_size), conditioning).mean
         loss = mean_square(x - draw, weight).mean()
-        return loss, {"objective": loss, "draw_error": loss}
+        return loss, {"unweighted_loss": loss, "draw_error": loss}
 
     def game(
         self,

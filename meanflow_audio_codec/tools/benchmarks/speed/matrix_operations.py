@@ -1,4 +1,4 @@
-"""Operations of a program as its matrix products and convolutions have them, before a compiler changes anything."""
+"""Operations of matrix products and convolutions, counted from their shapes in a program that is not run."""
 
 from math import prod
 from typing import Any
@@ -8,7 +8,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 
 def matrix_operations(jaxpr: ClosedJaxpr | Jaxpr) -> int:
-    """Operations of the matrix products and convolutions of a program, two per multiply-add.
+    """Two per multiply-add.
 
     What a loop repeats counts as often as it is repeated, where that is known before it runs, and else once.
     """
