@@ -62,7 +62,7 @@ def test_any_legal_name_will_do(folder, capsys, stem):
 def test_the_demo_takes_any_name_that_leaves_room_for_its_own(folder, capsys):
     Path("one.wav").rename(f"[x]{NOT_UNICODE}.wav")
     assert run("demo", f"[x]{NOT_UNICODE}.wav", "--metrics", "si_sdr", "--output-dir", NOT_UNICODE) == 0
-    assert len(list(Path(NOT_UNICODE).iterdir())) == 6
+    assert all(path.stat().st_size for path in Path(NOT_UNICODE).iterdir())
     assert "[x]caf" in capsys.readouterr().out
     soundfile.write("y" * 246 + ".wav", SAMPLES, RATE)
     assert run("demo", "y" * 246 + ".wav") == 2

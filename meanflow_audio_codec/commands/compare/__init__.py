@@ -70,6 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name, (audio, rate), part in zip(names, sounds, parts, strict=True):
         versions = coding.versions(name, audio, rate, part=part, mono=arguments.mono)
         recordings.append(scored_recording(name, rate, versions, metrics))
-    content = comparison_page(recordings, coding.marks).encode()
+    content = comparison_page(recordings, coding.marks).encode("utf-8", "backslashreplace")
     write_page(arguments.output, content, json_wanted=arguments.json, show=arguments.open)
     return 0

@@ -75,7 +75,9 @@ def _build(arguments: argparse.Namespace) -> int:
         page = mushra_page(arguments.title, recordings, seed=arguments.seed)
     else:
         page = abx_page(arguments.title, recordings, repeats=arguments.repeats, seed=arguments.seed)
-    write_page(arguments.output, page.encode(), json_wanted=arguments.json, show=arguments.open)
+    write_page(
+        arguments.output, page.encode("utf-8", "backslashreplace"), json_wanted=arguments.json, show=arguments.open
+    )
     return 0
 
 

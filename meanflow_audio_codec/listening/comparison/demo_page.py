@@ -30,4 +30,4 @@ def demo_page(
         )
         for number, (title, audio) in enumerate(sounds.items())
     ]
-    return comparison_page([Recording(name, sample_rate, tuple(versions))], [marks]).encode()
+    return comparison_page([Recording(name, sample_rate, tuple(versions))], [marks]).encode("utf-8", "backslashreplace")
