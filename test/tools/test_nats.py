@@ -74,7 +74,7 @@ def test_bands_cover_every_coefficient_once() -> None:
 
 
 def test_nats_of_a_model_depend_on_its_decoder_and_not_on_chance() -> None:
-    pretrained = scalable_codec()._pretrained
+    pretrained = scalable_codec().pretrained
     normalization = pretrained.config.normalization
     assert isinstance(normalization, BlockGainShapeConfig)
     point = operating_point(pretrained, normalization.operating_points[1].bits_per_second / 1000.0)
@@ -91,7 +91,7 @@ def test_nats_of_a_model_depend_on_its_decoder_and_not_on_chance() -> None:
 
 
 def test_what_has_no_velocity_or_no_such_rate_is_refused() -> None:
-    pretrained = scalable_codec()._pretrained
+    pretrained = scalable_codec().pretrained
     with pytest.raises(InputError, match="must be that of an operating point"):
         operating_point(pretrained, 7.7)
     with pytest.raises(InputError, match="must be that of an operating point"):

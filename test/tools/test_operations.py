@@ -28,7 +28,7 @@ def test_a_repeated_product_counts_as_often_as_it_is_repeated() -> None:
 
 def test_every_matrix_of_a_frame_counts_two_operations_per_weight() -> None:
     """Of ConvNeXt networks: the kernels but for the depthwise ones, which are sums of shifted copies."""
-    pretrained = tiny_codec()._pretrained
+    pretrained = tiny_codec().pretrained
     found = operations(pretrained, 1)
     assert pretrained.signal.sample_rate is not None
     frames_per_second = pretrained.signal.sample_rate / pretrained.tokenizer.spec.channels
@@ -39,14 +39,16 @@ def test_every_matrix_of_a_frame_counts_two_operations_per_weight() -> None:
         if name.startswith("encoder.") and name.endswith("kernel") and "convolution" not in name
     )
     assert per_frame > 0
-    assert found["encoder"].matrices == pytest.approx(2 * per_frame * frames_per_second, rel=1e-6)
+    # Beside the networks' there is the transform of the eight gains, of at most eight products each.
+    in_gains = found["encoder"].matrices - 2 * per_frame * frames_per_second
+    assert 0.0 <= in_gains <= 2 * 2 * 8 * 8 * frames_per_second
     for part in found.values():
         assert 1.0 < part.all / part.matrices < 20.0
         assert part.context > 1.0
 
 
 def test_two_evaluations_cost_the_decoder_twice_and_the_prior_once() -> None:
-    pretrained = scalable_codec()._pretrained
+    pretrained = scalable_codec().pretrained
     one, two, three = (operations(pretrained, count)["receiver"].matrices for count in (1, 2, 3))
     assert three - two == pytest.approx(two - one, rel=1e-6)
     assert one > two - one > 0.0
@@ -55,7 +57,7 @@ def test_two_evaluations_cost_the_decoder_twice_and_the_prior_once() -> None:
 
 
 def test_what_is_no_codec_over_frames_is_refused() -> None:
-    pretrained = scalable_codec()._pretrained
+    pretrained = scalable_codec().pretrained
     config = pretrained.config.model_copy(update={"encoder": None})
     with pytest.raises(InputError, match="is not an audio codec on MDCT frames"):
         operations(dataclasses.replace(pretrained, config=config), 1)
