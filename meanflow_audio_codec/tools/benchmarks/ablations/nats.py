@@ -43,7 +43,6 @@ from meanflow_audio_codec.models.methods.flow_matching import FlowMatching
 from meanflow_audio_codec.models.methods.improved_mean_flow import ImprovedMeanFlow
 from meanflow_audio_codec.models.methods.mean_flow import MeanFlow
 from meanflow_audio_codec.models.methods.mean_velocity import instantaneous_velocity
-from meanflow_audio_codec.preprocessing.block_gain_shape import BlockGainShapeNormalizer
 
 # Log-odds of the times: t from 0.0025 to 0.9975.
 LARGEST_LOG_ODDS = 6.0
@@ -86,7 +85,7 @@ def gained_nats(
 
 
 def nats_of_model(
-    pretrained: PretrainedModel, num_times: int, point: int | None
+    pretrained: PretrainedModel, num_times: int, point: int
 ) -> Callable[[Float[Array, "b samples"], PRNGKeyArray], Float[Array, "b c"]]:
     """`gained_nats` of recordings coded by a model, in full detail at an operating point where it has several.
 
@@ -98,8 +97,6 @@ def nats_of_model(
         raise InputError(f"model {pretrained.name}: {pretrained.config.method.kind} has no velocity at other times")
     if pretrained.model.encoder is None:
         raise InputError(f"model {pretrained.name}: is no codec, and has no codes to condition on")
-    if isinstance(normalizer, BlockGainShapeNormalizer) and point is None:
-        raise InputError(f"model {pretrained.name}: has several operating points: name the rate of one")
 
     @jax.jit
     def nats(model: CodecModel, signal: Float[Array, "b samples"], key: PRNGKeyArray) -> Float[Array, "b c"]:
@@ -107,14 +104,9 @@ def nats_of_model(
         if pretrained.config.segment_tokens is not None:  # the middle of a crop, as in training
             first = (tokens.shape[1] - pretrained.config.segment_tokens) // 2
             tokens = tokens[:, first : first + pretrained.config.segment_tokens]
-        kept = None
-        if isinstance(normalizer, BlockGainShapeNormalizer) and point is not None:
-            _, side = normalizer.at_point(tokens, jnp.full(tokens.shape[:2], point))
-            x, kept = normalizer.divide(tokens, side), normalizer.num_kept(side)
-        else:
-            x, side = normalizer.normalize(tokens)
+        x, side, _ = normalizer.normalize_at(tokens, point)
         features = normalizer.features(side)
-        condition = model.condition(model.encode(x, features, kept).latent, features)
+        condition = model.condition(model.encode(x, features, normalizer.num_kept(side)).latent, features)
         if condition.prediction is not None:
             x = condition.prediction.standardize(x)
 
@@ -135,16 +127,16 @@ def bands(num_channels: int, sample_rate: int) -> list[tuple[str, slice]]:
     return [*found, ("all", slice(0, num_channels))]
 
 
-def operating_point(pretrained: PretrainedModel, bitrate: float | None) -> int | None:
-    """The number of the operating point of this rate in kbit/s; None where the model has one rate.
+def operating_point(pretrained: PretrainedModel, bitrate: float | None) -> int:
+    """The number of the operating point of this rate in kbit/s; 0 where none is named and the model has one rate.
 
     Raises:
         InputError: the model has no operating point of this rate, or has several and none is named.
     """
     points = getattr(pretrained.config.normalization, "operating_points", ())
     rates = [point.bits_per_second / 1000.0 for point in points]
-    if not rates and bitrate is None:
-        return None
+    if len(rates) < 2 and bitrate is None:
+        return 0
     if bitrate not in rates:
         raise InputError(f"--bitrate must be that of an operating point, {rates or 'of which there are none'}")
     return rates.index(bitrate)
