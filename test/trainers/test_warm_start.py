@@ -37,7 +37,7 @@ def with_finer_envelope(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def test_weights_of_the_same_shapes_are_taken_whole():
-    fresh = networks(codec_config(), AUDIO, 8, seed=5)
+    fresh = networks(codec_config(), AUDIO, 10, seed=5)
     start = warm_start(fresh, codec_folder())
     original = arrays(tiny_codec().pretrained.model)
     assert (start.whole, start.part, start.new) == (len(original), 0, 0)
