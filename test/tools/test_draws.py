@@ -74,7 +74,7 @@ def test_decoders_are_compared_by_their_losses_alone() -> None:
     assert all(other == others[0] for other in others)
     assert all(config.training.frozen_networks == ("encoder", "prior") for config in configs)
     kinds = [
-        (each.method_loss_weight > 0.0, each.spectral_loss is None or each.spectral_loss.repulsion)
+        (each.method_loss_weight > 0.0, None if each.spectral_loss is None else each.spectral_loss.repulsion)
         for each in (config.training for config in configs)
     ]
     assert len(set(kinds)) == len(kinds) == 5
