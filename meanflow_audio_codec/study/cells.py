@@ -72,7 +72,7 @@ GUIDANCE_SCALE = 3.0  # of generation
 # Of the tasks that train at another learning rate than the usual one.
 LEARNING_RATE_FACTORS: dict[str, float] = {"codec-low-learning-rate": 1.0 / 3.0, "codec-learning-rate": 3.0}
 # Levels of the codes of a token. At equal rate the tokenizations of a dataset cost the same bits in all: an image 100
-# or 200 bits, whether in 25 blocks or 16 patches; a second of speech 3.48 or 6.27 kbit of codes and about 2.2 of band
+# or 200 bits, whether in 25 blocks or 16 patches; a second of speech 3.48 or 6.27 kbit of codes and about 2.1 of band
 # gains under the MDCT, 5.69 or 8.48 of codes and 0.1 of frame gains otherwise.
 LEVELS: dict[tuple[Data, Tokenization], tuple[tuple[int, ...], tuple[int, ...]]] = {
     ("mnist", "mdct"): ((4, 4), (4,) * 4),
@@ -80,9 +80,9 @@ LEVELS: dict[tuple[Data, Tokenization], tuple[tuple[int, ...], tuple[int, ...]]]
     ("audio", "mdct"): ((5,) * 30, (5,) * 54),
     ("audio", "reshape"): ((5,) * 49, (5,) * 73),
 }
-# The one operating point of a model of speech: its rate, and the step of the gains of `speech-16k` at 6 kbit/s.
+# The one operating point of a model of speech: its rate with the codes of either kind, and the step of its gains.
 BITS_PER_SECOND = (5_700, 8_500)
-ENVELOPE_STEP_DB = 5.0
+ENVELOPE_STEP_DB = 4.0
 
 
 class StudyCell(Config):
