@@ -6,9 +6,9 @@ from fixtures.tiny_models import HOP, sound, tiny_codec
 
 from meanflow_audio_codec.codec.streaming.concealment import Concealment
 from meanflow_audio_codec.errors import InputError
-from meanflow_audio_codec.evaluators.codec_evaluation import Clip
+from meanflow_audio_codec.evaluators.evaluation_clips import Clip
 from meanflow_audio_codec.tools.benchmarks.coding.lost_packets import burst_losses, random_losses
-from meanflow_audio_codec.tools.benchmarks.coding.packet_loss import SILENCE, Channel, _decoded, _packets
+from meanflow_audio_codec.tools.benchmarks.coding.packet_loss import SILENCE, Channel, _packets, _received
 
 COUNT = 200_000
 
@@ -55,9 +55,11 @@ def test_the_benchmark_decodes_live_and_silence_is_worse():
     assert len(packets) == -(-101 // frames)
 
     def decoded(channel: Channel, way: Concealment) -> np.ndarray:
-        (pair,) = _decoded(codec, [Clip("a", samples)], [packets], channel, way, frames)
-        assert pair.decoded.shape == samples.shape
-        return pair.decoded
+        clip = Clip("a", samples)
+        received = _received(codec, [clip], [packets], channel, way, frames, clip)
+        assert received.samples.shape == samples.shape
+        assert received.payload_bits is None
+        return received.samples
 
     whole = decoded(Channel(0.0, 0.0), Concealment())
     np.testing.assert_array_equal(whole, decoded(Channel(0.0, 0.0), SILENCE))
