@@ -71,4 +71,4 @@ def test_the_benchmark_decodes_live_and_silence_is_worse():
     assert inside.any()
     assert np.abs(gone[inside][:, 1:-1]).max() < 1e-3 * np.abs(whole).max()
     kept = decoded(channel, Concealment()).reshape(-1, 5, HOP)
-    assert np.abs(kept[inside]).max() > np.abs(gone[inside]).max()
+    assert np.abs(kept[inside][:, 1:-1]).max() > np.abs(gone[inside][:, 1:-1]).max()
