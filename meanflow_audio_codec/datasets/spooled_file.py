@@ -18,7 +18,7 @@ class SpooledFile:
     """A temporary file, seekable, whose writing fails with the name of the temporary folder."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115  # closed by `close`
 
     def write(self, content: bytes | memoryview) -> int:
         """Write all of the bytes.

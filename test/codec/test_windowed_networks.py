@@ -119,9 +119,8 @@ def test_the_encoder_reaches_as_far_as_its_context(networks):
 
 
 def test_the_encoder_sees_no_further_than_its_context(networks, samples, tokens):
-    """That it sees as far is tested above, where values are not yet rounded to digits."""
-    context = networks.encoder_context.future
-    for frame in (60, 100, 180):
+    context, looks_back, looks_ahead = networks.encoder_context.future, False, False
+    for frame in range(40, 260, 10):
         # Frame k covers samples (k - 1) * HOP ... (k + 1) * HOP - 1.
         before, after = samples.copy(), samples.copy()
         before[: frame * HOP] = sound(frame * HOP, seed=9)  # frames 0 ... frame hold changed samples
@@ -131,6 +130,11 @@ def test_the_encoder_sees_no_further_than_its_context(networks, samples, tokens)
         first, last = frame + 1 + context, frame - context
         np.testing.assert_array_equal(codes_before[first:], tokens[1][first:])
         np.testing.assert_array_equal(codes_after[:last], tokens[1][:last])
+        looks_back |= bool((codes_before[frame + 1 : first] != tokens[1][frame + 1 : first]).any())
+        looks_ahead |= bool((codes_after[last:frame] != tokens[1][last:frame]).any())
+    # And it does look that way at all, else this would prove nothing.
+    assert looks_back
+    assert looks_ahead
 
 
 def test_the_decoder_reaches_as_far_as_its_context(networks, tokens, whole):

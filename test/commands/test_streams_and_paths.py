@@ -76,7 +76,7 @@ def test_letters_that_standard_output_lacks_are_escaped(folder, monkeypatch, enc
     stream = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr("sys.stdout", stream)
     assert run("info", "tagged.mfc") == 0
-    shown = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    shown = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]  # the stream is ours, over bytes
     assert ("日本 Ω" if encoding == "utf-8" else r"\u65e5\u672c \u03a9") in shown
 
 

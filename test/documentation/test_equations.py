@@ -22,7 +22,7 @@ NAME = re.compile(r"`((?:models|preprocessing|datasets|references)\.[\w.]+)`")
 def table(page: Path) -> str:
     """The section in which equations or networks stand beside the code."""
     text = page.read_text(encoding="utf-8")
-    return re.search(r"^## The [^\n]* and the code\n(.*?)^## ", text, re.MULTILINE | re.DOTALL).group(1)  # type: ignore[union-attr]
+    return re.search(r"^## The [^\n]* and the code\n(.*?)^## ", text, re.MULTILINE | re.DOTALL).group(1)  # type: ignore[union-attr]  # without a match the test fails, as it should
 
 
 def resolve(name: str) -> Any:
@@ -78,7 +78,7 @@ def test_every_work_is_cited_where_the_bibliography_says() -> None:
     for key, entry in entries():
         row = next(line for line in bibliography().splitlines() if f"| `{key}` |" in line)
         number = re.search(r"eprint = \{([\d.]+)\}", entry)
-        surname = re.search(r"author = \{(\w+)", entry).group(1)  # type: ignore[union-attr]
+        surname = re.search(r"author = \{(\w+)", entry).group(1)  # type: ignore[union-attr]  # without a match the test fails, as it should
         sought = number.group(1) if number else "6716" if key == "rfc6716" else surname
         assert sought in row
         pages = re.findall(r"\]\(([\w./]+\.md)", row.rsplit("|", 2)[1])

@@ -21,12 +21,12 @@ def plcmos(signal: Float[np.ndarray, " samples"], sample_rate: int) -> float:
     audio = at_16_khz(signal, sample_rate)
     network = _network()
     # It averages over raters drawn from NumPy's global generator; the same ones for every clip, and the state put back.
-    state = np.random.get_state()  # noqa: NPY002
+    state = np.random.get_state()  # noqa: NPY002  # the generator that the network draws from
     try:
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)  # noqa: NPY002  # as above
         return float(network.get_mos(audio))
     finally:
-        np.random.set_state(state)  # noqa: NPY002
+        np.random.set_state(state)  # noqa: NPY002  # as above
 
 
 @cache
